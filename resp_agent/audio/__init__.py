@@ -1,0 +1,1 @@
+"""Decoding, quality and features of audio."""

@@ -1,0 +1,1 @@
+"""Raw recordings to Parquet, and Parquet to what models read."""

@@ -1,0 +1,61 @@
+"""The process group that DeepSpeed engines of this process share."""
+
+import logging
+import os
+import socket
+
+import torch
+import torch.distributed as dist
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def device() -> torch.device:
+    """Where models of this process live: its GPU where there is one, else the CPU."""
+    return torch.device("cuda") if torch.cuda.is_available() else torch.device("cpu")
+
+
+def join_process_group() -> tuple[int, int]:
+    """Joins the group named by RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; alone where they are not set.
+
+    Returns:
+        (rank, world size). NCCL on GPUs, gloo on CPUs.
+    """
+    if not dist.is_initialized():
+        if "WORLD_SIZE" not in os.environ:
+            os.environ.update(
+                RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port())
+            )
+        os.environ.setdefault("LOCAL_RANK", "0")
+        quiet_deepspeed().init_distributed(
+            dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False
+        )
+    return dist.get_rank(), dist.get_world_size()
+
+
+def quiet_deepspeed():
+    """The deepspeed module, warnings only: a run's console has one line a round."""
+    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    import deepspeed
+
+    deepspeed.utils.logger.setLevel(logging.WARNING)
+    return deepspeed
+
+
+def gather(values: torch.Tensor) -> torch.Tensor:
+    """Rows of every rank, (N_rank, ...) each, stacked in rank order on every rank."""
+    if dist.get_world_size() == 1:
+        return values
+    counts = [torch.zeros(1, dtype=torch.long, device=values.device) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, torch.tensor([len(values)], device=values.device))
+    longest = max(int(count) for count in counts)
+    padded = values.new_zeros(longest, *values.shape[1:])
+    padded[: len(values)] = values
+    parts = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(parts, padded)
+    return torch.cat([part[: int(count)] for part, count in zip(parts, counts, strict=True)])

@@ -8,7 +8,9 @@ import json
 import types
 import typing
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import tyro
 
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
@@ -33,9 +35,18 @@ class SimulationSettings:
     """Seconds of each recording, 1 to 60."""
 
     def __post_init__(self):
-        _refuse(len(self.train_counts) != 8, f"the embedded corpus has 8 labels: give 8 train counts, not {len(self.train_counts)}")
-        _refuse(min(self.train_counts) < 1, "a label with no training recording cannot be learned: give every label a train count of at least 1")
-        _refuse(self.valid_per_cell < 1 or self.test_per_cell < 1, "validation and test need at least 1 recording for each label and device")
+        _refuse(
+            len(self.train_counts) != 8,
+            f"the embedded corpus has 8 labels: give 8 train counts, not {len(self.train_counts)}",
+        )
+        _refuse(
+            min(self.train_counts) < 1,
+            "a label with no training recording cannot be learned: give every label a train count of at least 1",
+        )
+        _refuse(
+            self.valid_per_cell < 1 or self.test_per_cell < 1,
+            "validation and test need at least 1 recording for each label and device",
+        )
         _refuse(not 1 <= self.duration_s <= 60, f"a duration of {self.duration_s} s is outside 1 to 60 s")
 
 
@@ -57,8 +68,13 @@ class AudioSettings:
     """Seconds of audio that a model sees at once; longer recordings are covered by several windows."""
 
     def __post_init__(self):
-        _refuse(not 0 < self.low_hz < self.high_hz <= 8000, f"mel bands from {self.low_hz} to {self.high_hz} Hz: keep 0 < low < high <= 8000")
-        _refuse(self.window_ms < self.hop_ms, f"a window of {self.window_ms} ms is shorter than its hop of {self.hop_ms} ms")
+        _refuse(
+            not 0 < self.low_hz < self.high_hz <= 8000,
+            f"mel bands from {self.low_hz} to {self.high_hz} Hz: keep 0 < low < high <= 8000",
+        )
+        _refuse(
+            self.window_ms < self.hop_ms, f"a window of {self.window_ms} ms is shorter than its hop of {self.hop_ms} ms"
+        )
         _refuse(not 0.5 <= self.clip_s <= 60, f"a clip of {self.clip_s} s is outside 0.5 to 60 s")
 
     @property
@@ -96,8 +112,13 @@ class TrainingSettings:
 
     def __post_init__(self):
         _refuse(self.steps < 1 or self.batch < 1, "training needs at least 1 step and a batch of at least 1")
-        _refuse(self.batch % self.accumulation != 0, f"a batch of {self.batch} does not divide into {self.accumulation} micro-batches")
-        _refuse(not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0")
+        _refuse(
+            self.batch % self.accumulation != 0,
+            f"a batch of {self.batch} does not divide into {self.accumulation} micro-batches",
+        )
+        _refuse(
+            not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0"
+        )
         _refuse(not 0 <= self.averaging < 1, f"averaging {self.averaging} is outside 0 to 1")
         _refuse(self.zero_stage not in range(4), f"ZeRO stage {self.zero_stage} is none of 0, 1, 2, 3")
         _refuse(self.checkpoint_every < 1, "checkpoint_every counts steps: give at least 1")
@@ -130,7 +151,10 @@ class DiagnoserSettings:
 
     def __post_init__(self):
         _refuse(self.width % self.heads != 0, f"a width of {self.width} does not divide into {self.heads} heads")
-        _refuse(self.anchor_ms % self.token_ms != 0, f"anchors every {self.anchor_ms} ms do not fall on tokens every {self.token_ms} ms")
+        _refuse(
+            self.anchor_ms % self.token_ms != 0,
+            f"anchors every {self.anchor_ms} ms do not fall on tokens every {self.token_ms} ms",
+        )
         _refuse(self.drop_text + self.drop_audio > 1, "drop_text and drop_audio together exceed 1")
 
 
@@ -143,6 +167,12 @@ class PlannerSettings:
     heads: int = 4
     style_slots: int = 4
     """Pooled style vectors put before the units."""
+    narrative_words: int = 256
+    """Words of the training narratives that it knows, the most frequent ones."""
+    drop_narrative: float = 0.5
+    """Share of training examples that lose their narrative, 0 to 1."""
+    keep_style: float = 0.5
+    """Share of training examples whose units come from the recording as it is, not from a copy in another style."""
     temperature: float = 1.0
     """Of sampling; below 1 it narrows."""
     top_p: float = 1.0
@@ -163,6 +193,10 @@ class FlowSettings:
     """Classifier-free guidance; 1 is none."""
     drop_condition: float = 0.1
     """Share of training examples that lose units and style, for guidance."""
+    frames_per_token: int = 2
+    """Neighbouring frames that the decoder renders as one token; units keep the distance of frames."""
+    components: int = 32
+    """Principal coordinates of a token; what they leave out is drawn as noise."""
     keep_style: float = 0.15
     """Share of training examples whose units come from the recording as it is; the others are first made to sound like another style."""
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=700, batch=16, averaging=0.99))
@@ -172,12 +206,14 @@ class FlowSettings:
 class GeneratorSettings:
     """Planner, flow and vocoder."""
 
-    kind: Literal["trained", "oracle", "style-transfer"] = "trained"
+    kind: Annotated[Literal["trained", "oracle", "style-transfer"], tyro.conf.arg(aliases=["--generator"])] = "trained"
     """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model; `oracle`: the simulator (embedded corpus only)."""
     content: Literal["planned", "exemplar"] = "planned"
     """Where a clip's units come from: a plan, or a real recording of the label."""
     units: int = 192
     """Codebook size."""
+    unit_components: int = 16
+    """Principal directions of a patch in which units are told apart."""
     griffin_lim_iterations: int = 16
     """Of the vocoder."""
     planner: PlannerSettings = field(default_factory=PlannerSettings)
@@ -188,7 +224,7 @@ class GeneratorSettings:
 class CurriculumSettings:
     """The loop: what a policy may spend and how the diagnoser learns from it."""
 
-    budget: int = 320
+    budget: Annotated[int, tyro.conf.arg(aliases=["--budget"])] = 320
     """Clips that may be synthesized."""
     rounds: int = 8
     """Steps of the environment."""
@@ -208,10 +244,19 @@ class CurriculumSettings:
     """The episode ends when the validation score reaches this."""
 
     def __post_init__(self):
-        _refuse(self.budget < 1, f"a budget of {self.budget} clips leaves nothing to synthesize: give at least 1, or use --policy none for a run without synthesis")
-        _refuse(self.rounds < 1 or self.requests_per_round < 1 or self.steps_per_round < 1, "rounds, requests per round and steps per round are at least 1")
+        _refuse(
+            self.budget < 1,
+            f"a budget of {self.budget} clips leaves nothing to synthesize: give at least 1, or use --policy none for a run without synthesis",
+        )
+        _refuse(
+            self.rounds < 1 or self.requests_per_round < 1 or self.steps_per_round < 1,
+            "rounds, requests per round and steps per round are at least 1",
+        )
         _refuse(not 0 < self.synthetic_share < 1, f"a synthetic share of {self.synthetic_share} is outside 0 to 1")
-        _refuse(self.hardness_levels != 1, "hardness needs a generator that can be guided, which this version has not: keep hardness_levels at 1")
+        _refuse(
+            self.hardness_levels != 1,
+            "hardness needs a generator that can be guided, which this version has not: keep hardness_levels at 1",
+        )
 
 
 @dataclass(frozen=True)
@@ -233,7 +278,10 @@ class Settings:
 
     def __post_init__(self):
         _refuse(self.threads < 1, f"{self.threads} threads cannot compute: give at least 1")
-        _refuse(self.diagnoser.token_ms % self.audio.hop_ms != 0, f"tokens every {self.diagnoser.token_ms} ms do not fall on patches every {self.audio.hop_ms} ms")
+        _refuse(
+            self.diagnoser.token_ms % self.audio.hop_ms != 0,
+            f"tokens every {self.diagnoser.token_ms} ms do not fall on patches every {self.audio.hop_ms} ms",
+        )
         _refuse(
             self.generator.kind == "oracle" and self.corpus != "embedded",
             f"the oracle generator is the simulator of the embedded corpus: it cannot make clips for {self.corpus!r}; use trained or style-transfer",
@@ -262,7 +310,10 @@ class Placement:
     """A run whose actors cannot be placed within this says which resource is short, and stops."""
 
     def __post_init__(self):
-        _refuse(self.generators < 1 or self.diagnoser_workers < 1, "a run needs at least one generator worker and one diagnoser worker")
+        _refuse(
+            self.generators < 1 or self.diagnoser_workers < 1,
+            "a run needs at least one generator worker and one diagnoser worker",
+        )
 
 
 def tiny() -> Settings:
@@ -275,7 +326,9 @@ def smoke() -> Settings:
     short = TrainingSettings(steps=6, batch=8, warmup=2, checkpoint_every=3)
     return Settings(
         preset="smoke",
-        simulation=SimulationSettings(train_counts=(10, 6, 4, 4, 3, 3, 3, 3), valid_per_cell=1, test_per_cell=1, duration_s=1.0),
+        simulation=SimulationSettings(
+            train_counts=(10, 6, 4, 4, 3, 3, 3, 3), valid_per_cell=1, test_per_cell=1, duration_s=1.0
+        ),
         audio=AudioSettings(clip_s=1.0),
         diagnoser=DiagnoserSettings(width=32, layers=1, training=short),
         generator=GeneratorSettings(

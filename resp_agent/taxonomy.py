@@ -65,6 +65,13 @@ SOURCE_LABELS: dict[str, dict[str, str]] = {
 """Per source: its own word for a condition -> the label here."""
 
 SOURCE_EVENTS: dict[str, dict[str, str]] = {
+    # ICBHI does not say fine or coarse. Its patients are mostly adults with COPD and bronchiectasis, where crackles are
+    # early and coarse (Bohadana et al., NEJM 2014), so that is the likelier word.
+    "icbhi": {
+        "crackles": "coarse crackle",
+        "wheezes": "wheeze",
+        "wheezes + crackles": "wheeze + crackle",
+    },
     "sprsound": {
         "Fine Crackle": "fine crackle",
         "Coarse Crackle": "coarse crackle",

@@ -1,12 +1,12 @@
 """What the diagnoser scored on a split: the numbers behind observation, reward and report."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Assessment:
     """Scores of one split. Letters: N recordings, C labels, S styles.
 
@@ -29,6 +29,12 @@ class Assessment:
     """Real training recordings for each label and style, (C * S,) row-major by label."""
     losses: tuple[float, ...] = ()
     """Training losses since the last assessment, one a step."""
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every field is the same, bit for bit."""
+        if not isinstance(other, Assessment):
+            return NotImplemented
+        return all(np.array_equal(getattr(self, entry.name), getattr(other, entry.name)) for entry in fields(self))
 
     @property
     def predicted(self) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The multimodal diagnoser: narrative and audio woven into one sequence."""

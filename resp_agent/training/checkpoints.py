@@ -12,15 +12,21 @@ import torch.distributed as dist
 from resp_agent.errors import CorruptCheckpoint
 
 PROGRESS = "progress.json"
+MANIFEST = "digests.json"
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below `folder`, by relative name."""
-    return {
-        path.relative_to(folder).as_posix(): hashlib.file_digest(path.open("rb"), "sha256").hexdigest()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    """SHA-256 of every file of a whole checkpoint, by relative name, as they were when it was written."""
+    return json.loads((folder / MANIFEST).read_text())
+
+
+def _measure(folder: Path) -> dict[str, str]:
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def verify(folder: Path, expected: dict[str, str]) -> None:
@@ -29,7 +35,7 @@ def verify(folder: Path, expected: dict[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             raise CorruptCheckpoint(f"{folder.name}/{name} is missing: the checkpoint cannot be used")
-        if hashlib.file_digest(path.open("rb"), "sha256").hexdigest() != digest:
+        if _sha256(path) != digest:
             raise CorruptCheckpoint(f"{folder.name}/{name} is not what was written: the checkpoint cannot be used")
 
 
@@ -49,6 +55,7 @@ def write_whole(folder: Path, write: Callable[[Path], None], progress: dict) -> 
     _barrier()
     if rank == 0:
         (partial / PROGRESS).write_text(json.dumps(progress))
+        (partial / MANIFEST).write_text(json.dumps(_measure(partial)))
         for path in partial.rglob("*"):
             _sync(path)
         shutil.rmtree(folder, ignore_errors=True)

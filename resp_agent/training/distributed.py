@@ -1,5 +1,6 @@
 """The process group that DeepSpeed engines of this process share."""
 
+import dataclasses
 import logging
 import os
 import socket
@@ -32,19 +33,32 @@ def join_process_group() -> tuple[int, int]:
                 RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port())
             )
         os.environ.setdefault("LOCAL_RANK", "0")
-        quiet_deepspeed().init_distributed(
-            dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False
-        )
+        quiet_deepspeed().init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
     return dist.get_rank(), dist.get_world_size()
 
 
 def quiet_deepspeed():
-    """The deepspeed module, warnings only: a run's console has one line a round."""
-    logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+    """The deepspeed module, errors only: a run's console has one line a round."""
+    logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
     import deepspeed
 
-    deepspeed.utils.logger.setLevel(logging.WARNING)
+    deepspeed.utils.logger.setLevel(logging.ERROR)
+    # It would compile a shared-memory collective at first use: a compiler is not to be had everywhere, and a process
+    # killed while it compiles leaves a lock that all later ones wait for. gloo does the same work.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
     return deepspeed
+
+
+def on_device(batch, target: torch.device):
+    """A tensor, a tuple or list, or a dataclass of them, moved to `target`; anything else as it is."""
+    if isinstance(batch, torch.Tensor):
+        return batch.to(target)
+    if isinstance(batch, (tuple, list)):
+        return type(batch)(on_device(part, target) for part in batch)
+    if dataclasses.is_dataclass(batch):
+        moved = {entry.name: on_device(getattr(batch, entry.name), target) for entry in dataclasses.fields(batch)}
+        return dataclasses.replace(batch, **moved)
+    return batch
 
 
 def gather(values: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from torch import nn
 
 from resp_agent.errors import RunFailed
 from resp_agent.settings import TrainingSettings
-from resp_agent.training.distributed import device, join_process_group, quiet_deepspeed
+from resp_agent.training.distributed import device, join_process_group, on_device, quiet_deepspeed
 
 AVERAGED = "averaged.safetensors"
 
@@ -75,7 +75,7 @@ class Engine:
         self._engine.train()
         total = torch.zeros((), device=device())
         for batch in micro_batches:
-            loss = self._engine(batch)
+            loss = self._engine(on_device(batch, device()))
             total += loss.detach().float() / len(micro_batches)
             # Every rank must see the same verdict, or the others would wait in the next collective for ever.
             if self.world == 1 and not torch.isfinite(total):
@@ -129,7 +129,9 @@ class Engine:
         """
         own = folder / f"average-{self.rank:05d}-of-{self.world:05d}.safetensors"
         if not own.exists():
-            raise RunFailed(f"checkpoint {folder.name} holds no share for rank {self.rank} of {self.world}: resume with as many diagnoser workers as wrote it")
+            raise RunFailed(
+                f"checkpoint {folder.name} holds no share for rank {self.rank} of {self.world}: resume with as many diagnoser workers as wrote it"
+            )
         path, _ = self._engine.load_checkpoint(str(folder), tag="engine")
         if path is None:
             raise RunFailed(f"checkpoint {folder.name} cannot be read: resume from an earlier one")

@@ -1,0 +1,64 @@
+"""Reaching a Ray, and getting a place on it."""
+
+import logging
+import os
+
+import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+
+from resp_agent.errors import RunFailed
+
+LOCAL_OBJECT_STORE_BYTES = 200 * 2**20
+"""Enough for a local Ray: audio never travels through the object store."""
+
+
+def connect() -> None:
+    """Joins the cluster named by RAY_ADDRESS; without one, starts a local Ray that ends with this process.
+
+    Raises:
+        RunFailed: the cluster does not answer.
+    """
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    # Fractional reservations must not hide a node's GPUs from actors that were given none on purpose.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=LOCAL_OBJECT_STORE_BYTES,
+            )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise RunFailed(
+            f"Ray at {address or 'this machine'} cannot be reached ({str(error).splitlines()[0]}): "
+            "check RAY_ADDRESS, or run with --lab local"
+        ) from error
+
+
+def reserve(count: int, cpus: float, gpus: float, strategy: str, timeout_s: float, what: str) -> PlacementGroup:
+    """`count` bundles of CPUs and GPUs for `what`.
+
+    Raises:
+        RunFailed: they are not to be had within `timeout_s`; the sentence says which resource is short.
+    """
+    bundle = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
+    group = placement_group([bundle] * count, strategy=strategy)
+    if not group.wait(timeout_s):
+        remove_placement_group(group)
+        free, total = ray.available_resources(), ray.cluster_resources()
+        short = [
+            f"{count * amount:g} {kind} are needed, {free.get(kind, 0):g} of {total.get(kind, 0):g} are free"
+            for kind, amount in bundle.items()
+            if free.get(kind, 0) < count * amount
+        ] or [f"no node has {cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "") + " in one piece"]
+        raise RunFailed(
+            f"{what} found no place within {timeout_s:g} s: {'; '.join(short)}; "
+            "lower the reservations (--generator-cpus, --diagnoser-cpus), the number of workers, or use --lab local"
+        )
+    return group

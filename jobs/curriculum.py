@@ -1,0 +1,72 @@
+"""The curriculum: synthesize where the diagnoser is weak, let it learn, look again, until the budget is spent."""
+
+import sys
+
+import gymnasium
+
+from jobs.console import Console
+from jobs.exits import run_job
+from jobs.options import CurriculumJob, open_run, parse
+from jobs.outcome import finish
+from jobs.rounds import Rounds
+from resp_agent.curriculum.judge import Judge
+from resp_agent.curriculum.policies import NONE, Transition, make_policy
+from resp_agent.randomness import stream
+
+LABS = {"local": "resp_agent.curriculum.local:local_lab", "ray": "actors.lab:ray_lab"}
+
+
+def curriculum(job: CurriculumJob) -> dict:
+    """Runs a curriculum, or goes on with one, and returns its summary.
+
+    Raises:
+        UserError: something given cannot be used.
+        RunFailed: the run cannot go on; what was journalled is kept.
+    """
+    console, run, settings = Console(), open_run(job), job.settings
+    if run.summary():
+        console.say(f"this run is complete: {run.path / 'report.html'}")
+        return run.summary()
+
+    with make_environment(job) as env:
+        lab, synthesis = env.unwrapped.lab, job.policy != NONE
+        rounds = Rounds(run, console, settings)
+        console.say(f"first training on {lab.corpus.describe()}")
+        rounds.add_seconds(lab.prepare(synthesis))
+
+        policy = make_policy(job.policy, lab.labels, lab.styles, settings.curriculum.requests_per_round)
+        if rounds.journal:
+            observation, info = env.reset(options={"restore": rounds.journal[-1]["state"]})
+            policy.load_state_dict(rounds.journal[-1]["policy_state"])
+        else:
+            observation, info = env.reset(seed=settings.seed, options={"synthesis": synthesis})
+            rounds.commit(info, env.unwrapped.save(), policy)
+
+        while not rounds.ended:
+            action = policy.decide(observation, stream(settings.seed, "policy", info["round"]))
+            before, (observation, reward, terminated, truncated, info) = observation, env.step(action)
+            policy.update(Transition(before, action, reward, observation, terminated, truncated, info))
+            rounds.commit(info, env.unwrapped.save(), policy, reward)
+
+        return finish(job, rounds, lab, Judge(settings, lab.corpus))
+
+
+def make_environment(job: CurriculumJob) -> gymnasium.Env:
+    """The environment on the Lab that the job asks for, its workspace being the run directory."""
+    options = {"first": job.first} | ({"place": job.place} if job.place.lab == "ray" else {})
+    return gymnasium.make(
+        "envs:RespCurriculum-v0",
+        settings=job.settings,
+        lab=LABS[job.place.lab],
+        workspace=str(job.folder),
+        lab_options=options,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """`resp-agent curriculum` and `python -m jobs.curriculum`; returns the exit code."""
+    return run_job(lambda arguments: curriculum(parse(arguments)), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

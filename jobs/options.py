@@ -1,0 +1,136 @@
+"""The command line of a run: settings, where it runs, and where its results go."""
+
+import dataclasses
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+import yaml
+
+from resp_agent.curriculum.journal import SETTINGS, RunDirectory
+from resp_agent.curriculum.policies import check_choice
+from resp_agent.errors import UserError
+from resp_agent.settings import Placement, Settings, from_plain, preset, to_plain
+
+Flat = tyro.conf.arg(name="")
+
+
+@dataclass(frozen=True)
+class CurriculumJob:
+    """A curriculum run: a first training of generator and diagnoser, then rounds of synthesis and learning until the
+    budget is spent, then the score on the untouched test split."""
+
+    policy: str = "weakness"
+    """What chooses requests; `none` runs the same rounds and optimizer steps without synthesis."""
+    out: str | None = None
+    """Run directory; by default runs/<time>-<policy>-<seed>."""
+    resume: str | None = None
+    """A run directory to go on with, after the last round that its journal holds."""
+    first: str | None = None
+    """Where first-trained models and built corpora are kept and found again; by default in the run directory."""
+    settings: Annotated[Settings, Flat] = field(default_factory=Settings)
+    place: Annotated[Placement, Flat] = field(default_factory=Placement)
+
+    def __post_init__(self):
+        check_choice(self.policy)
+
+    @property
+    def folder(self) -> Path:
+        """The run directory."""
+        if self.resume:
+            return Path(self.resume)
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        return Path(self.out or f"runs/{stamp}-{self.policy}-{self.settings.seed}")
+
+
+def parse(argv: list[str] | None) -> CurriculumJob:
+    """A job from the command line: the preset gives what no flag names; a resumed run, what it was begun with.
+
+    Raises:
+        UserError: a value is none that a run can have, or a flag contradicts the run to be resumed.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    resumed = _value_of("--resume", argv)
+    default = (
+        _begun(Path(resumed)) if resumed else CurriculumJob(settings=preset(_value_of("--preset", argv) or "tiny"))
+    )
+    job = tyro.cli(
+        CurriculumJob,
+        args=argv,
+        default=default,
+        prog="resp-agent curriculum",
+        config=(tyro.conf.OmitSubcommandPrefixes,),
+    )
+    if resumed:
+        _refuse_changes(default, job)
+    _refuse_disposable(job)
+    return job if job.resume else dataclasses.replace(job, out=str(job.folder))
+
+
+def open_run(job: CurriculumJob) -> RunDirectory:
+    """The run directory of a job: a new one, or the one to go on with."""
+    return RunDirectory.resume(job.folder) if job.resume else RunDirectory.create(job.folder, identity(job))
+
+
+def identity(job: CurriculumJob) -> dict:
+    """What may not change between the parts of a run."""
+    return {"policy": job.policy, "settings": to_plain(job.settings)}
+
+
+def _value_of(flag: str, argv: list[str]) -> str | None:
+    for index, word in enumerate(argv):
+        if word == flag and index + 1 < len(argv):
+            return argv[index + 1]
+        if word.startswith(flag + "="):
+            return word.partition("=")[2]
+    return None
+
+
+def _begun(folder: Path) -> CurriculumJob:
+    if not (folder / SETTINGS).is_file():
+        raise UserError(f"{folder} holds no run to resume: give the folder that a run printed, or leave out --resume")
+    stored = yaml.safe_load((folder / SETTINGS).read_text())
+    return CurriculumJob(policy=stored["policy"], resume=str(folder), settings=from_plain(stored["settings"]))
+
+
+def _refuse_changes(begun: CurriculumJob, asked: CurriculumJob) -> None:
+    before, now = _leaves(identity(begun)), _leaves(identity(asked))
+    changed = [f"{name} was {before[name]} and is {now[name]}" for name in before if before[name] != now[name]]
+    if changed:
+        raise UserError(
+            f"the run {begun.resume} was begun with other settings ({'; '.join(changed)}): "
+            "leave the flags out, or start a new run with --out"
+        )
+
+
+def _leaves(data: dict, prefix: str = "") -> dict:
+    flat = {}
+    for name, value in data.items():
+        flat.update(_leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+    return flat
+
+
+def _refuse_disposable(job: CurriculumJob) -> None:
+    """In a submitted job the working directory is a copy that goes away with the job."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        return
+    for flag, path in (("--out", job.out or job.resume), ("--first", job.first)):
+        if path is None and flag == "--out":
+            raise UserError(
+                "a submitted job needs --out with an absolute path that every node reads: its working directory goes away"
+            )
+        if path is not None and not Path(path).is_absolute():
+            raise UserError(
+                f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"
+            )
+    corpus = job.settings.corpus
+    paths = [part.partition("=")[2] for part in corpus.split(",")] if "=" in corpus else [corpus]
+    for path in paths:
+        if corpus != "embedded" and not Path(path).is_absolute():
+            raise UserError(
+                f"--corpus {path} is relative, and a submitted job's working directory is a copy: give an absolute path"
+            )

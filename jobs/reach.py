@@ -1,0 +1,98 @@
+"""Whether a Ray cluster can be reached, without ever starting one."""
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+CONNECT_TIMEOUT_S = 3.0
+ASK_TIMEOUT_S = 15.0
+
+OWN = ("", "local")
+"""Values of RAY_ADDRESS with which a run starts a Ray of its own."""
+
+
+def authentication() -> str:
+    """What this client would show a cluster: the mode, and whether there is a token. Never the token."""
+    mode = os.environ.get("RAY_AUTH_MODE") or "the default of this Ray"
+    path = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    if os.environ.get("RAY_AUTH_TOKEN"):
+        token = "a token in RAY_AUTH_TOKEN"
+    else:
+        token = f"a token in {path}" if path.is_file() else "no token"
+    return f"authentication: {mode}, {token}"
+
+
+def reach(address: str) -> tuple[str, str | None]:
+    """(what was found, what is missing or None) for a value of RAY_ADDRESS. Takes at most 18 seconds.
+
+    Understands "" and "local" (a run starts its own), "auto", "host:port", "ray://host:port" and "http(s)://host:port".
+    """
+    if address in OWN:
+        said = "is not set" if not address else "is local"
+        return f"RAY_ADDRESS {said}: a run starts a local Ray by itself", None
+    wanted = f"the Ray cluster at RAY_ADDRESS={address}"
+    if address == "auto":
+        reason = _ask_status(address)
+    else:
+        try:
+            host, port = _endpoint(address)
+        except ValueError as error:
+            return f"RAY_ADDRESS={address}", f"{wanted} ({error}): set host:port, ray://host:port, auto, or unset it"
+        reason = _connect(host, port)
+        if reason is None and address.startswith(("http://", "https://")):
+            reason = _ask_dashboard(address)
+        elif reason is None and "://" not in address:
+            reason = _ask_status(address)
+    if reason is None:
+        return f"RAY_ADDRESS={address}: reached", None
+    return (
+        f"RAY_ADDRESS={address}: not reached",
+        f"{wanted} ({reason}): start it, correct the address, or unset RAY_ADDRESS for a local Ray",
+    )
+
+
+def _endpoint(address: str) -> tuple[str, int]:
+    parts = urlsplit(address if "://" in address else f"gcs://{address}")
+    if parts.scheme not in ("gcs", "ray", "http", "https"):
+        raise ValueError(f"{parts.scheme}:// is no way to reach Ray")
+    port = parts.port or {"ray": 10001, "http": 80, "https": 443}.get(parts.scheme)
+    if not parts.hostname or not port:
+        raise ValueError("it names no host and port")
+    return parts.hostname, port
+
+
+def _connect(host: str, port: int) -> str | None:
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        return error.strerror or str(error) or type(error).__name__
+    return None
+
+
+def _ask_dashboard(address: str) -> str | None:
+    try:
+        with urllib.request.urlopen(f"{address.rstrip('/')}/api/version", timeout=CONNECT_TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as error:
+        # A refusal without a token is an answer of the dashboard all the same, with a way out of its own.
+        return f"its dashboard answers {error.code} {error.reason}; see authentication above"
+    except (OSError, ValueError) as error:
+        return f"no answer: {error}"
+
+
+def _ask_status(address: str) -> str | None:
+    """`ray status` asks the cluster's head and starts nothing; None if it answered."""
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return f"it did not answer within {ASK_TIMEOUT_S:.0f} s"
+    if done.returncode == 0:
+        return None
+    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    return said[-1].split(". ")[0].rstrip(".") if said else f"`ray status` ended with {done.returncode}"

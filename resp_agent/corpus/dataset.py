@@ -1,0 +1,130 @@
+"""An open corpus: its labels, styles and splits, read from Parquet when they are asked for."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resp_agent.corpus.schema import SCHEMA, SPLITS, Recording, from_table
+from resp_agent.errors import UserError
+from resp_agent.taxonomy import LABELS
+
+MANIFEST = "corpus.json"
+_REBUILD = "build it again with this version, or give another corpus"
+
+
+class Corpus:
+    """A corpus directory that was found sound. Open one with `Corpus.open`."""
+
+    def __init__(self, folder: Path, manifest: dict):
+        self.path = folder
+        self.manifest = manifest
+        self.fingerprint: str = manifest["fingerprint"]
+        """Content name: equal if and only if recordings and their metadata are."""
+        self.notes: tuple[str, ...] = tuple(manifest["notes"])
+        """Sentences for the report."""
+        self.quarantined: int = manifest["counts"]["quarantined"]
+        """Recordings that were found and set aside as unreadable or implausible."""
+        self._recordings: dict[str, list[Recording]] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> "Corpus":
+        """Opens and checks a corpus; no audio is decoded.
+
+        Raises:
+            UserError: nothing is there, it is no corpus, its schema is another, it has no training recording, or a
+                label is to be scored that no training recording has.
+        """
+        folder = Path(folder)
+        if not folder.exists():
+            raise UserError(f"there is no corpus at {folder}: check the path, or use `embedded`")
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            corpus = cls(folder, manifest)
+            schema = manifest["schema"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{folder} is not a corpus (it has no readable {MANIFEST}): give a directory that a corpus was built "
+                "into, or raw recordings as <source>=<path>"
+            ) from None
+        wanted = SCHEMA.metadata[b"resp_agent_schema"].decode()
+        if schema != wanted:
+            raise UserError(f"the corpus {folder} has schema {schema!r} and this version reads {wanted!r}: {_REBUILD}")
+        for path in folder.glob("data/*/*.parquet"):
+            _check_schema(path)
+        corpus._check_labels()
+        return corpus
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Labels that the train split holds, in the order of the taxonomy."""
+        return self.held("train")
+
+    @cached_property
+    def styles(self) -> tuple[str, ...]:
+        """Styles that the train split holds, sorted: those that a generator can learn to render."""
+        return tuple(sorted(set(self._column("train", "style"))))
+
+    def held(self, split: str) -> tuple[str, ...]:
+        """Labels that a split holds, in the order of the taxonomy."""
+        present = set(self._column(split, "label"))
+        return tuple(label for label in LABELS if label in present)
+
+    def split(self, name: str) -> list[Recording]:
+        """Recordings of a split in stored order, audio decoded; kept after the first call."""
+        if name not in self._recordings:
+            self._recordings[name] = from_table(self.table(name, SCHEMA.names))
+        return self._recordings[name]
+
+    def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of a split as stored; all columns but the audio unless named. Nothing is decoded."""
+        if name not in SPLITS:
+            raise ValueError(f"split {name!r} is none of {', '.join(SPLITS)}")
+        columns = [column for column in SCHEMA.names if column != "audio"] if columns is None else list(columns)
+        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._files(name)]
+        return pa.concat_tables(parts) if parts else SCHEMA.empty_table().select(columns)
+
+    def describe(self) -> str:
+        """A phrase for people: how much there is."""
+        counts = self.manifest["counts"]
+        return (
+            f"{counts['train']} recordings ({counts['valid']} for validation, {counts['test']} for the test), "
+            f"{len(self.labels)} labels, {len(self.styles)} styles"
+        )
+
+    def quarantine(self) -> list[dict]:
+        """Rows of `quarantine.parquet`: source, path, source_label, reason."""
+        return pq.read_table(self.path / "quarantine.parquet").to_pylist()
+
+    def _files(self, split: str) -> list[Path]:
+        return sorted((self.path / "data" / split).glob("*.parquet"))
+
+    def _column(self, split: str, column: str) -> list:
+        return self.table(split, [column]).column(column).to_pylist()
+
+    def _check_labels(self) -> None:
+        if not self.labels:
+            raise UserError(
+                f"the corpus {self.path} is empty (no training recording): see its quarantine.parquet for what was "
+                "found and set aside, or give another corpus"
+            )
+        for split in ("valid", "test"):
+            unlearned = [label for label in self.held(split) if label not in self.labels]
+            if unlearned:
+                raise UserError(
+                    f"the corpus {self.path} has label {unlearned[0]!r} in {split} and no training recording of it: "
+                    "add some to train, or leave the label out"
+                )
+
+
+def _check_schema(path: Path) -> None:
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowInvalid):
+        raise UserError(f"{path} is not readable as Parquet: {_REBUILD}") from None
+    for wanted in SCHEMA:
+        if wanted.name not in schema.names or schema.field(wanted.name).type != wanted.type:
+            raise UserError(f"{path} has no column {wanted.name!r} of type {wanted.type}: {_REBUILD}")

@@ -1,0 +1,108 @@
+"""From what the user names to an open corpus: embedded, built before, or raw recordings that are built now."""
+
+import os
+import re
+from pathlib import Path
+
+from resp_agent.corpus.build import BUILD_VERSION, build_corpus, check_sources
+from resp_agent.corpus.dataset import MANIFEST, Corpus
+from resp_agent.corpus.write import write_corpus
+from resp_agent.errors import UserError
+from resp_agent.randomness import digest
+from resp_agent.settings import Settings, fingerprint
+
+EMBEDDED = "embedded"
+
+
+def resolve_corpus(settings: Settings, out: Path) -> Corpus:
+    """The corpus that `settings.corpus` names, fit for a run: no split is empty, two labels or more are learned.
+
+    `embedded` is simulated and `<source>=<path>,...` is built into `out`, unless the same is there already (same
+    settings and seed, same files by name, size and time); a corpus directory is opened where it is.
+
+    Raises:
+        UserError: the path is missing or no corpus, a source is unknown, nothing or nothing usable is found, or a
+            split is empty.
+    """
+    spec, out = settings.corpus, Path(out)
+    if spec == EMBEDDED:
+        corpus = _embedded(settings, out)
+    elif "=" in spec and not Path(spec).exists():
+        corpus = _built(parse_sources(spec), settings.seed, out)
+    else:
+        corpus = Corpus.open(Path(spec))
+    _check_fit(corpus, spec)
+    return corpus
+
+
+def parse_sources(spec: str) -> dict[str, Path]:
+    """`icbhi=<path>,sprsound=<path>` as name -> path; a comma inside a path is kept.
+
+    Raises:
+        UserError: a part is not name=path, a name comes twice or has no reader, or a path is not a directory.
+    """
+    sources: dict[str, Path] = {}
+    for part in re.split(r",(?=\s*\w+=)", spec):
+        name, _, path = (text.strip() for text in part.partition("="))
+        if not name or not path:
+            raise UserError(f"corpus {spec!r} is not understood at {part!r}: write <source>=<path>,<source>=<path>")
+        if name in sources:
+            raise UserError(f"corpus {spec!r} names source {name!r} twice: put its recordings under one folder")
+        sources[name] = Path(path).expanduser()
+    check_sources(sources)
+    return sources
+
+
+def _embedded(settings: Settings, out: Path) -> Corpus:
+    # Imported when needed: the simulator is no part of working with real recordings.
+    from resp_agent.simulation import VERSION, embedded_corpus
+
+    recipe = fingerprint(VERSION, settings.simulation, settings.seed)
+    earlier = _earlier(out, recipe)
+    if earlier:
+        return earlier
+    recordings = embedded_corpus(settings.simulation, settings.seed)
+    return write_corpus(recordings, out, info={"sources": [VERSION], "seed": settings.seed, "recipe": recipe})
+
+
+def _built(sources: dict[str, Path], seed: int, out: Path) -> Corpus:
+    recipe = digest(
+        BUILD_VERSION, seed, *(part for name in sorted(sources) for part in (name, _listing(sources[name])))
+    )
+    return _earlier(out, recipe) or build_corpus(sources, out, seed, info={"recipe": recipe})
+
+
+def _earlier(out: Path, recipe: str) -> Corpus | None:
+    """The corpus at `out` if it was made by the same recipe and is whole."""
+    if not (out / MANIFEST).is_file():
+        return None
+    try:
+        corpus = Corpus.open(out)
+    except UserError:
+        return None
+    return corpus if corpus.manifest.get("recipe") == recipe else None
+
+
+def _listing(root: Path) -> str:
+    """A digest of the files below a folder: names, sizes and times of change."""
+    rows = []
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            state = os.lstat(path) if not os.path.exists(path) else os.stat(path)
+            rows.append((os.fsencode(os.path.relpath(path, root)), state.st_size, state.st_mtime_ns))
+    return digest(*(part for row in rows for part in row))
+
+
+def _check_fit(corpus: Corpus, spec: str) -> None:
+    for split in ("valid", "test"):
+        if not corpus.held(split):
+            raise UserError(
+                f"corpus {spec!r} has no recording in its {split} split, so nothing can be scored: give one with at "
+                "least 3 patients of some label"
+            )
+    if len(corpus.labels) < 2:
+        raise UserError(
+            f"corpus {spec!r} has only the label {corpus.labels[0]!r}, and telling apart needs two: add a source"
+        )

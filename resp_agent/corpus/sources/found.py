@@ -1,0 +1,99 @@
+"""What every reader of a source yields: a recording that it found, or one that it sets aside with a reason."""
+
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from resp_agent.corpus.schema import Event
+from resp_agent.errors import UserError
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".aif", ".aiff", ".wma", ".amr")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording as its source describes it; nothing of its audio has been read."""
+
+    source: str
+    path: Path
+    patient_id: str | None
+    """Source-scoped, such as `icbhi:104`; None where the source does not say."""
+    source_label: str
+    device: str | None = None
+    site: str | None = None
+    age_years: float | None = None
+    sex: str | None = None
+    symptoms: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    normal_breaths: int | None = None
+    official_split: str | None = None
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """A recording that is not built. `excluded`: for a reason that the source explains; else it goes to quarantine."""
+
+    source: str
+    path: Path
+    source_label: str | None
+    reason: str
+    excluded: bool = False
+
+
+class BadAnnotation(ValueError):
+    """An annotation or a file name that does not follow its source's layout; the message is the reason."""
+
+
+def audio_files(root: Path) -> Iterator[Path]:
+    """Everything under `root` that is named like audio, in a fixed order: files, links to nothing, even directories.
+
+    Links to directories are followed, each directory once.
+    """
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        folders.sort()
+        for name in sorted(folders + files):
+            if name.lower().endswith(AUDIO_SUFFIXES) and not name.startswith("."):
+                yield Path(folder, name)
+
+
+def first_file(root: Path, *names: str) -> Path | None:
+    """The file nearest to `root` that has one of the names, the earlier names first; None if there is none."""
+    found = [path for name in names for path in sorted(root.rglob(name)) if path.is_file()]
+    return min(found, key=lambda path: (names.index(path.name), len(path.parts)), default=None)
+
+
+def read_text(path: Path) -> str:
+    """Text of a small file, whatever its line ends; bytes that are no UTF-8 are kept visible."""
+    return path.read_bytes().decode("utf-8-sig", errors="backslashreplace")
+
+
+def archived_texts(root: Path, archive: str, suffix: str) -> dict[str, tuple[str, str]]:
+    """Name without suffix -> (folder, text) of the members of a tar below `root`; empty if there is no such tar.
+
+    Raises:
+        UserError: the archive is damaged.
+    """
+    path = first_file(root, archive)
+    if path is None:
+        return {}
+    texts = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.isfile() and member.name.endswith(suffix):
+                    place = PurePosixPath(member.name)
+                    text = tar.extractfile(member).read().decode("utf-8-sig", errors="backslashreplace")
+                    texts[place.stem] = (place.parent.name, text)
+    except (tarfile.TarError, EOFError, OSError, zlib.error):
+        raise UserError(f"the annotation archive {path} is damaged: replace it, or remove it to do without") from None
+    return texts

@@ -1,0 +1,126 @@
+"""SPRSound, paediatric respiratory sounds (Zhang et al. 2022): wav and json files in train and test folders.
+
+A file name is patient_age_gender_site_number. Times in the json are strings of milliseconds. Diseases are in a
+summary of patients; the age there is one per patient, while some were recorded at several ages, so it is taken from
+the file name.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from resp_agent.corpus.schema import Event
+from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, archived_texts, audio_files, read_text
+from resp_agent.taxonomy import SOURCE_EVENTS
+
+NAME = "sprsound"
+ARCHIVE = "all_2683_json.tar.gz"
+DEVICE = "Yunting II"
+SITES = {
+    "p1": "posterior left chest",
+    "p2": "lateral left chest",
+    "p3": "posterior right chest",
+    "p4": "lateral right chest",
+}
+SEXES = {"0": "male", "1": "female"}
+REJECTED = "annotators rejected the recording"
+RECORD_ANNOTATIONS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
+"""Continuous and discontinuous adventitious sounds, both, neither, or not fit to annotate."""
+_FILE_NAME = re.compile(r"(\d+)_(\d+(?:\.\d+)?)_([01])_(p[1-4])_(\d+)")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What the annotators marked: events, normal breaths counted, or a rejection of the whole recording."""
+
+    events: tuple[Event, ...]
+    normal_breaths: int
+    rejected: bool
+
+
+def read(root: Path) -> Iterator[Found | SetAside]:
+    """Each recording below `root`, in the order of folders and names.
+
+    Json files are matched by name wherever they lie (`train_json`, `test_json/intra_test_json`, ...), and looked up in
+    `ARCHIVE` where missing; the folder's name gives the official split.
+    """
+    diseases = _diseases(root)
+    archive = archived_texts(root, ARCHIVE, ".json")
+    loose = {path.stem: path for path in sorted(root.rglob("*.json"), reverse=True)}
+    for path in audio_files(root):
+        label = None
+        try:
+            name = _FILE_NAME.fullmatch(path.stem)
+            if not name or path.suffix.lower() != ".wav":
+                raise BadAnnotation("its name is not patient_age_gender_site_number.wav")
+            patient, age, sex, site, _ = name.groups()
+            label = diseases.get(patient)
+            if label is None:
+                raise BadAnnotation("its patient is not in the summary of patients")
+            if path.stem in loose:
+                folder, text = loose[path.stem].parent.name, read_text(loose[path.stem])
+            elif path.stem in archive:
+                folder, text = archive[path.stem]
+            else:
+                raise BadAnnotation("it has no annotation, in a json folder or in the archive")
+            annotation = parse_annotation(text)
+        except BadAnnotation as problem:
+            yield SetAside(NAME, path, label, str(problem))
+            continue
+        if annotation.rejected:
+            yield SetAside(NAME, path, label, REJECTED, excluded=True)
+            continue
+        yield Found(
+            source=NAME,
+            path=path,
+            patient_id=f"{NAME}:{patient}",
+            source_label=label,
+            device=DEVICE,
+            site=SITES[site],
+            age_years=float(age),
+            sex=SEXES[sex],
+            events=annotation.events,
+            normal_breaths=annotation.normal_breaths,
+            official_split=folder.removesuffix("_json") if folder.endswith("_json") else None,
+        )
+
+
+def parse_annotation(text: str) -> Annotation:
+    """The content of a json file; times in ms become seconds.
+
+    Raises:
+        BadAnnotation: it is not the documented layout, or holds a kind of event that the taxonomy does not map.
+    """
+    try:
+        data = json.loads(text)
+        # The corpus writes record_annotation, its documentation recording_annotation.
+        record = data["record_annotation"] if "record_annotation" in data else data["recording_annotation"]
+        marks = [(float(e["start"]) / 1000, float(e["end"]) / 1000, e["type"]) for e in data["event_annotation"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadAnnotation("its annotation is not the json that this corpus documents") from None
+    if record not in RECORD_ANNOTATIONS:
+        raise BadAnnotation(f"its annotation judges the recording {str(record)[:40]!r}, which is unknown")
+    kinds = SOURCE_EVENTS[NAME]
+    for start_s, end_s, kind in marks:
+        if not isinstance(kind, str) or (kind != "Normal" and kind not in kinds):
+            raise BadAnnotation(f"its annotation holds an event {str(kind)[:40]!r}, which the taxonomy does not map")
+        if not 0 <= start_s < end_s < float("inf"):
+            raise BadAnnotation("its annotation has an event that does not end after it starts")
+    return Annotation(
+        events=tuple(Event(start_s, end_s, kinds[kind]) for start_s, end_s, kind in marks if kind != "Normal"),
+        normal_breaths=sum(kind == "Normal" for _, _, kind in marks),
+        rejected=record == "Poor Quality",
+    )
+
+
+def _diseases(root: Path) -> dict[str, str]:
+    """Patient -> disease, from the csv below `root` that has both columns."""
+    for path in sorted(root.rglob("*.csv")):
+        if path.is_file():
+            rows = csv.DictReader(read_text(path).splitlines())
+            if {"patient_num", "disease"} <= set(rows.fieldnames or ()):
+                return {row["patient_num"].strip(): (row["disease"] or "").strip() for row in rows}
+    return {}

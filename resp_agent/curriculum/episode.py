@@ -1,0 +1,140 @@
+"""The Lab, wherever its workers are: an episode's state around a place that synthesizes and a place that learns."""
+
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from resp_agent.corpus.dataset import Corpus
+from resp_agent.curriculum.assessment import Assessment
+from resp_agent.curriculum.folders import Folders
+from resp_agent.curriculum.request import Receipt, Request, Shard
+from resp_agent.diagnoser.learner import Checkpoint, Lesson
+from resp_agent.errors import UserError
+from resp_agent.settings import Settings
+from resp_agent.training.checkpoints import digests, read_progress
+
+
+class Studio(Protocol):
+    """Where requests become clips."""
+
+    def begin(self) -> None:
+        """Starts training the generator if there is none; need not wait for it."""
+
+    def synthesize(self, requests: list[Request]) -> list[Shard]:
+        """The clips of each request, in their order; trains first if need be."""
+
+    def close(self) -> None:
+        """Lets go of workers."""
+
+
+class School(Protocol):
+    """Where the diagnoser learns."""
+
+    def first_train(self, folder: str) -> Checkpoint:
+        """See `Learner.first_train`."""
+
+    def learn(self, lesson: Lesson) -> tuple[Checkpoint, Assessment]:
+        """See `Learner.learn`."""
+
+    def assess(self, checkpoint: Checkpoint) -> Assessment:
+        """See `Learner.assess`."""
+
+    def close(self) -> None:
+        """Lets go of workers."""
+
+
+class EpisodeLab:
+    """Implements `Lab`. Everything that a round leaves is below the workspace, and named relative to it."""
+
+    def __init__(self, settings: Settings, folders: Folders, corpus: Corpus, studio: Studio, school: School):
+        self._folders, self._studio, self._school = folders, studio, school
+        self.corpus = corpus
+        self.labels, self.styles = corpus.labels, corpus.styles
+        self.first_checkpoint = folders.diagnoser(settings, corpus)
+        self._seed = settings.seed
+        self._round = 0
+        self._shards: list[Shard] = []
+        self._at: Checkpoint | None = None
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of the diagnoser as it is now."""
+        return Path(self._at.folder)
+
+    def prepare(self, synthesis: bool = True) -> dict[str, float]:
+        """Trains what is missing, both models at once where workers permit.
+
+        Returns:
+            Seconds by phase.
+        """
+        began = time.monotonic()
+        if synthesis:
+            self._studio.begin()
+        if read_progress(self.first_checkpoint) is None:
+            self._school.first_train(str(self.first_checkpoint))
+        diagnoser = time.monotonic() - began
+        if synthesis:
+            self._studio.synthesize([])
+        return {"diagnoser training": diagnoser, "generator training": time.monotonic() - began - diagnoser}
+
+    def reset(self, seed: int) -> Assessment:
+        self.prepare(synthesis=False)
+        self._seed, self._round, self._shards = seed, 0, []
+        self._at = Checkpoint(str(self.first_checkpoint), digests(self.first_checkpoint))
+        return self._school.assess(self._at)
+
+    def synthesize(self, requests: list[Request]) -> Receipt:
+        for request in requests:
+            if request.label not in self.labels or request.style not in self.styles:
+                raise UserError(
+                    f"the corpus has no {request.label!r} in style {request.style!r} to synthesize from: "
+                    f"its labels are {', '.join(self.labels)}; its styles are {', '.join(self.styles)}"
+                )
+        shards = self._studio.synthesize(requests) if requests else []
+        self._shards += shards
+        return Receipt(tuple(shards))
+
+    def learn(self) -> Assessment:
+        self._round += 1
+        folder = self._folders.checkpoints / f"round-{self._round:03d}"
+        shards = tuple(str(self._folders.workspace / shard.path) for shard in self._shards)
+        lesson = Lesson(self._seed, self._round, self._at, shards, str(folder))
+        self._at, assessment = self._school.learn(lesson)
+        # Two are kept: a round counts only once it is journalled, and until then the one before must stand.
+        shutil.rmtree(folder.with_name(f"round-{self._round - 2:03d}"), ignore_errors=True)
+        return assessment
+
+    def save(self) -> dict:
+        return {
+            "seed": self._seed,
+            "round": self._round,
+            "shards": [asdict(shard) for shard in self._shards],
+            "checkpoint": {
+                "folder": os.path.relpath(self._at.folder, self._folders.workspace),
+                "digests": self._at.digests,
+            },
+        }
+
+    def restore(self, state: dict) -> Assessment:
+        self._seed, self._round = state["seed"], state["round"]
+        self._shards = [Shard(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in state["shards"]]
+        checkpoint = state["checkpoint"]
+        self._at = Checkpoint(os.path.normpath(self._folders.workspace / checkpoint["folder"]), checkpoint["digests"])
+        self._discard_unsaved()
+        return self._school.assess(self._at)
+
+    def close(self) -> None:
+        self._studio.close()
+        self._school.close()
+
+    def _discard_unsaved(self) -> None:
+        kept = {self._folders.workspace / shard.path for shard in self._shards}
+        for path in (self._folders.synthetic).glob("*"):
+            if path not in kept:
+                path.unlink()
+        for path in (self._folders.checkpoints).glob("round-*"):
+            if path != Path(self._at.folder):
+                shutil.rmtree(path, ignore_errors=True)

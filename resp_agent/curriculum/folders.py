@@ -1,0 +1,50 @@
+"""Where things lie in a workspace; every node of a run reads and writes the same one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from resp_agent.corpus.dataset import Corpus
+from resp_agent.settings import Settings, fingerprint
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A run's workspace, and where first-trained models and built corpora are kept (by default in it)."""
+
+    workspace: Path
+    first: Path
+
+    @classmethod
+    def of(cls, workspace: str | Path, first: str | Path | None = None) -> "Folders":
+        """Absolute folders, so that workers with other working directories find them."""
+        workspace = Path(workspace).resolve()
+        return cls(workspace, Path(first).resolve() if first else workspace / "first")
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of rounds."""
+        return self.workspace / "checkpoints"
+
+    @property
+    def synthetic(self) -> Path:
+        """Shards of clips."""
+        return self.workspace / "synthetic"
+
+    @property
+    def progress(self) -> Path:
+        """What each worker does right now."""
+        return self.workspace / "progress"
+
+    def corpus(self, settings: Settings) -> Path:
+        """The corpus that is built for these settings."""
+        return self.first / f"corpus-{fingerprint(settings.corpus, settings.simulation, settings.seed)}"
+
+    def diagnoser(self, settings: Settings, corpus: Corpus) -> Path:
+        """The first-trained diagnoser of these settings and this corpus."""
+        key = fingerprint(corpus.fingerprint, settings.audio, settings.diagnoser, settings.seed, settings.threads)
+        return self.first / f"diagnoser-{key}"
+
+    def generator(self, settings: Settings, corpus: Corpus) -> Path:
+        """The generator of these settings and this corpus."""
+        key = fingerprint(corpus.fingerprint, settings.audio, settings.generator, settings.seed, settings.threads)
+        return self.first / f"generator-{key}"

@@ -1,0 +1,203 @@
+"""One rank of the diagnoser: it trains first, learns in rounds, assesses, and leaves checkpoints."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load_file
+
+from resp_agent.corpus.dataset import Corpus
+from resp_agent.corpus.schema import from_table
+from resp_agent.curriculum.assessment import Assessment
+from resp_agent.curriculum.beacon import Beacon
+from resp_agent.diagnoser.batches import Batches
+from resp_agent.diagnoser.inputs import Example, Inputs
+from resp_agent.diagnoser.model import Diagnoser
+from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
+from resp_agent.randomness import seed_of
+from resp_agent.settings import Settings
+from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.training.distributed import device, gather
+from resp_agent.training.engine import AVERAGED, Engine
+from resp_agent.training.fit import fit, warm_constant
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder and what its files were when they were written."""
+
+    folder: str
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A round of learning. Complete in itself: any gang can do it, at first or again."""
+
+    seed: int
+    """The episode's: it moves the order of batches."""
+    round: int
+    start: Checkpoint
+    shards: tuple[str, ...]
+    """Parquet files of all clips so far."""
+    save_to: str
+
+
+class Learner:
+    """Holds the model, its engine and the real recordings for as long as it lives."""
+
+    def __init__(self, settings: Settings, corpus: Path, beacon: Beacon):
+        self._settings = settings
+        self._beacon = beacon
+        self._corpus = Corpus.open(corpus)
+        train = self._corpus.split("train")
+        diagnoser = settings.diagnoser
+        self.inputs = Inputs.fit(train, self._corpus.labels, self._corpus.styles, settings.audio, diagnoser.text_tokens)
+        self._train = [self.inputs.example(recording) for recording in train]
+        self._valid = [self.inputs.example(recording) for recording in self._corpus.split("valid")]
+        self._clips: dict[str, list[Example]] = {}
+        self._at: Checkpoint | None = None
+        torch.manual_seed(seed_of(settings.seed, "diagnoser", "weights") % 2**63)
+        self._engine = Engine(self._new_model(), diagnoser.training)
+
+    def first_train(self, folder: str) -> Checkpoint:
+        """Trains on real recordings alone, from the last checkpoint that a killed training left, or from scratch."""
+        folder, training = Path(folder), self._settings.diagnoser.training
+        batches = Batches(
+            self.inputs, self._settings.diagnoser, (self._settings.seed, "diagnoser", "first"), self._train
+        )
+        unfinished = folder.with_name(folder.name + ".unfinished")
+        progress = read_progress(unfinished)
+        if progress:
+            verify(unfinished, digests(unfinished))
+            self._engine.load(unfinished)
+        losses = list(progress["losses"]) if progress else []
+
+        def after_step(step: int, loss: float) -> None:
+            losses.append(loss)
+            self._beacon.at("first training", step=step)
+            if step % training.checkpoint_every == 0 and step < training.steps:
+                self._beacon.at("checkpointing first training", step=step)
+                write_whole(unfinished, self._engine.save, {"step": step, "losses": losses})
+
+        start = progress["step"] if progress else 0
+        fit(self._engine, batches, start, training.steps, warm_constant(training), after_step)
+        return self._checkpoint(folder, training.steps, losses)[0]
+
+    def learn(self, lesson: Lesson) -> tuple[Checkpoint, Assessment]:
+        """Fine-tunes from the lesson's start on real recordings and its clips, assesses, and writes a checkpoint."""
+        curriculum = self._settings.curriculum
+        self._go_to(lesson.start)
+        batches = Batches(
+            self.inputs,
+            self._settings.diagnoser,
+            (self._settings.seed, "diagnoser", "episode", lesson.seed),
+            self._train,
+            self._read_clips(lesson.shards),
+            curriculum.synthetic_share,
+        )
+        first = (lesson.round - 1) * curriculum.steps_per_round
+        losses = fit(
+            self._engine,
+            batches,
+            first,
+            first + curriculum.steps_per_round,
+            lambda step: curriculum.learning_rate,
+            lambda step, loss: self._beacon.at("learning", round=lesson.round, step=step),
+        )
+        self._beacon.at("checkpointing", round=lesson.round)
+        steps = self._settings.diagnoser.training.steps + first + curriculum.steps_per_round
+        return self._checkpoint(Path(lesson.save_to), steps, losses)
+
+    def assess(self, checkpoint: Checkpoint) -> Assessment:
+        """What a checkpoint scores on validation, with the losses that led to it."""
+        self._go_to(checkpoint)
+        progress = read_progress(Path(checkpoint.folder))
+        return self._assess(self._averaged(), tuple(progress["losses"]))
+
+    def _checkpoint(self, folder: Path, steps: int, losses: list[float]) -> tuple[Checkpoint, Assessment]:
+        model = self._averaged()
+        assessment = self._assess(model, tuple(losses))
+        progress = {"step": steps, "losses": losses, "temperature": assessment.temperature}
+        written = write_whole(folder, self._write, progress)
+        self._at = Checkpoint(str(folder), written)
+        return self._at, assessment
+
+    def close(self) -> None:
+        """Nothing to let go of but memory."""
+
+    def _write(self, folder: Path) -> None:
+        self._engine.save(folder)
+        if self._engine.rank == 0:
+            self.inputs.save(folder)
+            (folder / "diagnoser.json").write_text(json.dumps(asdict(self._settings.diagnoser)))
+
+    def _go_to(self, checkpoint: Checkpoint) -> None:
+        if self._at != checkpoint:
+            verify(Path(checkpoint.folder), checkpoint.digests)
+            self._engine.load(Path(checkpoint.folder))
+            self._at = checkpoint
+
+    def _read_clips(self, shards: tuple[str, ...]) -> list[Example]:
+        for path in shards:
+            if path not in self._clips:
+                self._clips[path] = [self.inputs.example(clip) for clip in from_table(pq.read_table(path))]
+        self._clips = {path: self._clips[path] for path in shards}
+        return [example for path in shards for example in self._clips[path]]
+
+    def _new_model(self) -> Diagnoser:
+        settings = self._settings
+        return Diagnoser(settings.diagnoser, settings.audio, len(self.inputs.vocabulary), len(self.inputs.labels))
+
+    def _averaged(self) -> Diagnoser:
+        model = self._new_model()
+        model.load_state_dict(self._engine.averaged())
+        return model.to(device())
+
+    def _assess(self, model: Diagnoser, losses: tuple[float, ...]) -> Assessment:
+        rank, world = self._engine.rank, self._engine.world
+        # Contiguous shares keep the order of the split when gathered.
+        bounds = np.linspace(0, len(self._valid), world + 1).astype(int)
+        own = score(model, self.inputs, self._valid[bounds[rank] : bounds[rank + 1]])
+        logits = gather(torch.from_numpy(own).to(device())).cpu().numpy()
+        truth = np.array([example.label for example in self._valid])
+        temperature = fit_temperature(logits, truth)
+        return make_assessment("valid", self.inputs, self._valid, logits, temperature, self._train, losses)
+
+
+def make_assessment(
+    split: str,
+    inputs: Inputs,
+    examples: list[Example],
+    logits: np.ndarray,
+    temperature: float,
+    train: list[Example],
+    losses: tuple[float, ...] = (),
+) -> Assessment:
+    """The assessment of a split from its (N, C) logits."""
+    counts = np.zeros((len(inputs.labels), len(inputs.styles)), int)
+    for example in train:
+        counts[example.label, example.style] += 1
+    return Assessment(
+        split=split,
+        labels=inputs.labels,
+        styles=inputs.styles,
+        ids=tuple(example.id for example in examples),
+        truth=np.array([example.label for example in examples]),
+        style=np.array([example.style for example in examples]),
+        probabilities=softmax(logits, temperature),
+        temperature=temperature,
+        train_counts=tuple(counts.ravel().tolist()),
+        losses=losses,
+    )
+
+
+def load_diagnoser(folder: Path, settings: Settings) -> tuple[Diagnoser, Inputs, float]:
+    """The averaged diagnoser of a checkpoint folder, its inputs and its temperature."""
+    inputs = Inputs.load(folder)
+    model = Diagnoser(settings.diagnoser, inputs.audio, len(inputs.vocabulary), len(inputs.labels))
+    model.load_state_dict(load_file(folder / AVERAGED))
+    return model.eval(), inputs, read_progress(folder)["temperature"]

@@ -1,0 +1,40 @@
+"""The control: real recordings, equalised to another style by per-band mean and deviation. No model."""
+
+import numpy as np
+
+from resp_agent.corpus.schema import Recording
+from resp_agent.curriculum.request import Request
+from resp_agent.generator.material import Material
+from resp_agent.generator.style import denormalise
+from resp_agent.generator.synthesizer import check, clip_of
+from resp_agent.generator.training import generator_fingerprint
+from resp_agent.generator.vocoder import vocode
+from resp_agent.randomness import stream
+from resp_agent.settings import Settings
+
+
+class StyleTransferGenerator:
+    """What a generator must beat to be worth its training."""
+
+    def __init__(self, settings: Settings, train: list[Recording]):
+        self._settings = settings
+        self._material = Material.of(train, settings.audio)
+        self.fingerprint = generator_fingerprint(settings, train)
+
+    def synthesize(self, request: Request) -> list[Recording]:
+        """See `Generator.synthesize`."""
+        check(request)
+        return [self._make(request, index) for index in range(request.count)]
+
+    def _make(self, request: Request, index: int) -> Recording:
+        material, rng = self._material, stream(request.seed, "clip", index, "content")
+        content, reference = material.content(request.label, request.style, rng)
+        normal = material.normal(content)
+        start = rng.integers(max(len(normal) - material.frames, 0) + 1)
+        moved = denormalise(normal[start : start + material.frames], material.bank[request.style])
+        # A short recording is repeated: clips have one length.
+        moved = np.take(moved, np.arange(material.frames) % len(moved), axis=0)[None]
+        phases = [stream(request.seed, "clip", index, "phase")]
+        waveform = vocode(moved, self._settings.audio, self._settings.generator.griffin_lim_iterations, phases)[0]
+        recordings = material.recordings
+        return clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])

@@ -1,0 +1,255 @@
+"""Requests to clips: planner, flow and vocoder in one, and the shards that clips are written to."""
+
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from resp_agent.audio.quality import quality
+from resp_agent.corpus.schema import Event, Recording, from_pcm, from_table, to_pcm, to_table
+from resp_agent.curriculum.request import Request, Shard
+from resp_agent.errors import UserError
+from resp_agent.generator.examples import flow_condition, group_units, planner_slots
+from resp_agent.generator.material import Material
+from resp_agent.generator.planner import PlannerBatch
+from resp_agent.generator.style import denormalise
+from resp_agent.generator.training import Models, generator_fingerprint, load_generator
+from resp_agent.generator.vocoder import vocode
+from resp_agent.randomness import stream
+from resp_agent.settings import Settings
+from resp_agent.training.distributed import on_device
+
+MOST_AT_ONCE = 32
+"""Clips in one batch; a larger request is made in parts, the same ones everywhere."""
+SHARDS = "synthetic"
+"""Folder of shards below a workspace."""
+
+
+class Generator(Protocol):
+    """Makes the clips of a request. The same request gives the same clips, whoever makes them."""
+
+    fingerprint: str
+
+    def synthesize(self, request: Request) -> list[Recording]:
+        """`request.count` clips, in the order of their indices.
+
+        Raises:
+            UserError: the generator does not know the label or the style, or cannot make what is asked for.
+        """
+
+
+class PlannedGenerator:
+    """Planner (or a real recording's units), flow and vocoder."""
+
+    def __init__(self, settings: Settings, train: list[Recording], folder: Path):
+        self._settings = settings
+        self._models: Models = load_generator(settings, folder, train)
+        self.fingerprint = generator_fingerprint(settings, train)
+
+    def synthesize(self, request: Request) -> list[Recording]:
+        """See `Generator.synthesize`."""
+        check(request)
+        return [
+            clip
+            for first in range(0, request.count, MOST_AT_ONCE)
+            for clip in self._make(request, range(first, min(first + MOST_AT_ONCE, request.count)))
+        ]
+
+    def _make(self, request: Request, indices: range) -> list[Recording]:
+        material = self._models.material
+        drawn = [
+            material.content(request.label, request.style, _stream(request, index, "content")) for index in indices
+        ]
+        contents, references = [content for content, _ in drawn], [reference for _, reference in drawn]
+        if request.content == "exemplar":
+            units = np.stack(
+                [
+                    self._exemplar(content, _stream(request, i, "window"))
+                    for i, content in zip(indices, contents, strict=True)
+                ]
+            )
+        else:
+            units = self._plan(request, indices, contents)
+        log_mels = self._render(request, indices, units, contents, references)
+        rngs = [_stream(request, index, "phase") for index in indices]
+        audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs)
+        recordings = material.recordings
+        return [
+            clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])
+            for index, waveform, content, reference in zip(indices, audio, contents, references, strict=True)
+        ]
+
+    def _exemplar(self, content: int, rng: np.random.Generator) -> np.ndarray:
+        """(T,) units of a window of a real recording; a short one is repeated to fill the clip."""
+        material = self._models.material
+        normal = material.normal(content)
+        start = rng.integers(max(len(normal) - material.frames, 0) + 1)
+        return np.resize(self._models.codebook.encode(normal[start : start + material.frames]), material.frames)
+
+    def _plan(self, request: Request, indices: range, contents: list[int]) -> np.ndarray:
+        """(B, T) units, written as they would be heard in the style that the label's recording was heard in.
+
+        The flow was trained to render what was heard in one style in another, so that is what it is given.
+        """
+        models, planner = self._models, self._settings.generator.planner
+        material, slots = models.material, []
+        for index, content in zip(indices, contents, strict=True):
+            recording = material.recordings[content]
+            others = material.bank.references(recording.style, recording.patient_id)
+            heard = others[_stream(request, index, "reference").integers(len(others))] if others else content
+            slots.append(planner_slots(material, recording.style, heard, planner.style_slots))
+        bags = [models.vocabulary.bag(material.recordings[content].narrative) for content in contents]
+        words = np.full((len(bags), max(map(len, bags), default=0) or 1), -1, np.int64)
+        for row, bag in zip(words, bags, strict=True):
+            row[: len(bag)] = bag
+        batch = PlannerBatch(
+            torch.from_numpy(np.stack(slots)),
+            torch.full((len(bags),), models.vocabulary.label(request.label)),
+            torch.from_numpy(words),
+        )
+        draws = np.stack([_stream(request, index, "units").random(material.frames) for index in indices])
+        where = next(models.planner.parameters()).device
+        return models.planner.write(on_device(batch, where), draws, planner.temperature, planner.top_p)
+
+    def _render(
+        self, request: Request, indices: range, units: np.ndarray, contents: list[int], references: list[int]
+    ) -> np.ndarray:
+        """(B, T, M) log-mel in the requested style."""
+        models, flow = self._models, self._settings.generator.flow
+        material, tokens = models.material, models.tokens
+        grouped = group_units(units, flow.frames_per_token)
+        sources = [material.recordings[content].style for content in contents]
+        style = np.stack(
+            [
+                flow_condition(material, request.style, source, reference)
+                for source, reference in zip(sources, references, strict=True)
+            ]
+        )
+        shape = (grouped.shape[1], len(tokens.basis))
+        noise = np.stack(
+            [_stream(request, index, "flow").standard_normal(shape).astype(np.float32) for index in indices]
+        )
+        where = next(models.flow.parameters()).device
+        inputs = on_device(tuple(torch.from_numpy(one) for one in (grouped, style, noise)), where)
+        made = models.flow.sample(*inputs, flow.euler_steps, flow.guidance).float().cpu().numpy()
+        normal = [
+            tokens.decode(one, flow.frames_per_token, _stream(request, index, "residual"))[: units.shape[1]]
+            for index, one in zip(indices, made, strict=True)
+        ]
+        return denormalise(np.stack(normal), material.bank[request.style])
+
+
+def check(request: Request) -> None:
+    """Refuses what no generator here can do."""
+    if request.hardness > 0:
+        raise UserError(
+            f"a hardness of {request.hardness} needs a generator that can be guided, which this one cannot: ask for 0"
+        )
+
+
+def _stream(request: Request, index: int, part: str) -> np.random.Generator:
+    return stream(request.seed, "clip", index, part)
+
+
+def clip_of(
+    request: Request,
+    generator: str,
+    index: int,
+    waveform: np.ndarray,
+    content: Recording,
+    reference: Recording,
+    events: tuple[Event, ...] = (),
+) -> Recording:
+    """A clip as a row: who was heard is told as of its content's recording, how as of its reference's."""
+    name, audio = request.clip_id(generator, index), from_pcm(to_pcm(waveform))
+    return Recording(
+        id=name,
+        source="synthetic",
+        patient_id=name,
+        label=request.label,
+        source_label=request.label,
+        style=request.style,
+        waveform=audio,
+        original_sample_rate_hz=reference.original_sample_rate_hz,
+        narrative=content.narrative,
+        narrative_source=content.narrative_source,
+        split="train",
+        events=events,
+        device=reference.device,
+        site=content.site,
+        age_years=content.age_years,
+        sex=content.sex,
+        symptoms=content.symptoms,
+        history=content.history,
+        quality=quality(audio),
+        request={**asdict(request), "index": index, "generator": generator},
+    )
+
+
+def make_generator(settings: Settings, train: list[Recording], folder: Path) -> Generator:
+    """The generator of the settings' kind; `folder` holds the trained one.
+
+    Raises:
+        UserError: the training split cannot serve this kind.
+        RunFailed: a trained one is asked for and is not there.
+    """
+    # The controls build on this module.
+    from resp_agent.generator.oracle import OracleGenerator
+    from resp_agent.generator.style_transfer import StyleTransferGenerator
+
+    if settings.generator.kind == "oracle":
+        return OracleGenerator(settings, train)
+    if settings.generator.kind == "style-transfer":
+        return StyleTransferGenerator(settings, train)
+    return PlannedGenerator(settings, train, folder)
+
+
+def write_clips(generator: Generator, request: Request, workspace: Path) -> Shard:
+    """Makes a request's clips and writes them as one Parquet file, `synthetic/<name>.parquet` below the workspace.
+
+    The file is whole or not there. One that is there is used as it is; one that cannot be read is made again.
+    """
+    began = time.monotonic()
+    name = Path(SHARDS) / f"{request.name(generator.fingerprint)}.parquet"
+    path = Path(workspace) / name
+    wanted = tuple(request.clip_id(generator.fingerprint, index) for index in range(request.count))
+    clips = _read(path, wanted)
+    if clips is None:
+        clips = generator.synthesize(request)
+        _write(clips, path)
+    return Shard(name.as_posix(), wanted, sum(clip.duration_s for clip in clips), time.monotonic() - began)
+
+
+def _read(path: Path, wanted: tuple[str, ...]) -> list[Recording] | None:
+    if not path.is_file():
+        return None
+    try:
+        clips = from_table(pq.read_table(path))
+    except (pa.ArrowInvalid, OSError, ValueError, RuntimeError):
+        return None
+    return clips if tuple(clip.id for clip in clips) == wanted else None
+
+
+def _write(clips: list[Recording], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Two workers may make the same request after one was thought dead: each has a temporary name of its own.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        with temporary.open("wb") as handle:
+            pq.write_table(to_table(clips), handle)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,194 @@
+"""First training of the generator: styles, units, planner and flow, from the training split only, resumable."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from resp_agent.corpus.schema import Recording
+from resp_agent.encoders.units import Codebook
+from resp_agent.errors import CorruptCheckpoint, RunFailed
+from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, heard
+from resp_agent.generator.flow import Flow, Tokens
+from resp_agent.generator.material import Material
+from resp_agent.generator.planner import Planner, Vocabulary
+from resp_agent.randomness import seed_of, stream
+from resp_agent.settings import Settings, TrainingSettings, fingerprint
+from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.training.distributed import device
+from resp_agent.training.engine import Engine
+from resp_agent.training.fit import fit, warm_linear
+
+FINAL = "weights"
+"""Folder of the finished artefacts, below the generator's own."""
+UNFINISHED = "unfinished"
+"""Folder of what a training that is under way leaves."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """A trained generator's parts."""
+
+    material: Material
+    codebook: Codebook
+    tokens: Tokens
+    vocabulary: Vocabulary
+    planner: Planner
+    flow: Flow
+
+
+def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
+    """What names a generator's clips: its settings, its seed and its training split, not its bits.
+
+    Machines whose weights differ in the last digits thus agree in clip ids.
+    """
+    parts = [settings.audio, settings.generator, settings.seed, [recording.id for recording in train]]
+    if settings.generator.kind == "oracle":
+        parts.append(settings.simulation)
+    return fingerprint(*parts)
+
+
+def train_generator(settings: Settings, train: list[Recording], folder: Path, progress=None) -> str:
+    """Trains the generator into `folder/weights`, which is whole or not there; does nothing where it is there.
+
+    A training that was killed goes on from its last checkpoint and ends with the same bits. Kinds that learn nothing
+    (`oracle`, `style-transfer`) need no training. `progress.at(phase, step=...)` is told where it stands.
+
+    Returns:
+        The generator's fingerprint.
+
+    Raises:
+        UserError: the training split cannot make a generator; the sentence says why.
+        RunFailed: a loss is not finite.
+    """
+    folder, name = Path(folder), generator_fingerprint(settings, train)
+    if settings.generator.kind != "trained":
+        return name
+    stored = read_progress(folder / FINAL)
+    if stored:
+        _same(stored, name, folder)
+        return name
+    told = progress.at if progress else lambda phase, **where: None
+    told("preparing generator training")
+    material = Material.of(train, settings.audio)
+    codebook, tokens = _fit_codes(settings, material)
+    vocabulary = Vocabulary.fit(
+        codebook.units, material.labels, [one.narrative for one in train], settings.generator.planner.narrative_words
+    )
+    draw = Draw(material)
+    planner, flow = _models(settings, codebook, tokens, vocabulary)
+    writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
+    rendering = FlowExamples(settings, material, codebook, tokens, draw)
+    chosen, work = settings.generator, folder / UNFINISHED
+    weights = {
+        "planner": _train_part("planner", planner, writing, chosen.planner.training, work, name, told),
+        "flow": _train_part("flow", flow, rendering, chosen.flow.training, work, name, told),
+    }
+
+    def save(partial: Path) -> None:
+        material.bank.save(partial)
+        codebook.save(partial)
+        save_arrays(vars(tokens), partial / "tokens.safetensors")
+        words = {"units": vocabulary.units, "labels": vocabulary.labels, "words": vocabulary.words}
+        (partial / "vocabulary.json").write_text(json.dumps(words))
+        for part, state in weights.items():
+            save_file({key: value.contiguous() for key, value in state.items()}, partial / f"{part}.safetensors")
+
+    told("saving generator")
+    write_whole(folder / FINAL, save, {"fingerprint": name})
+    shutil.rmtree(work, ignore_errors=True)
+    return name
+
+
+def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> Models:
+    """The trained parts from `folder`, on this process's device, ready to synthesize.
+
+    Raises:
+        RunFailed: there is no whole generator there, or it is one of other settings or of another corpus.
+        CorruptCheckpoint: a file is not what was written.
+    """
+    final = Path(folder) / FINAL
+    stored = read_progress(final)
+    if not stored:
+        raise RunFailed(f"{folder} holds no trained generator: train one there first")
+    _same(stored, generator_fingerprint(settings, train), Path(folder))
+    verify(final, digests(final))
+    material = Material.of(train, settings.audio, final)
+    codebook = Codebook.load(final)
+    tokens = Tokens(**load_arrays(final / "tokens.safetensors"))
+    told = json.loads((final / "vocabulary.json").read_text())
+    vocabulary = Vocabulary(told["units"], tuple(told["labels"]), tuple(told["words"]))
+    planner, flow = _models(settings, codebook, tokens, vocabulary)
+    for model, name in ((planner, "planner"), (flow, "flow")):
+        model.load_state_dict(load_file(final / f"{name}.safetensors"))
+        model.to(device()).eval()
+    return Models(material, codebook, tokens, vocabulary, planner, flow)
+
+
+def _same(stored: dict, name: str, folder: Path) -> None:
+    if stored.get("fingerprint") != name:
+        raise RunFailed(
+            f"{folder} holds the generator {stored.get('fingerprint')}, of other settings or of another corpus than {name}: "
+            "give another folder"
+        )
+
+
+def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens]:
+    """Units are fitted on recordings as they are and on restyled copies: sounds, in whatever style, share a codebook."""
+    chosen, seed = settings.generator, settings.seed
+    pairs = [heard(material, index, 0.0, stream(seed, "units", index)) for index in range(len(material.recordings))]
+    own, copies = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    codebook = Codebook.fit(np.concatenate(own + copies), chosen.units, seed, chosen.unit_components)
+    return codebook, Tokens.fit(own, chosen.flow.frames_per_token, chosen.flow.components)
+
+
+def _models(settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: Vocabulary) -> tuple[Planner, Flow]:
+    mels, seed = settings.audio.mels, settings.seed
+    torch.manual_seed(seed_of(seed, "planner", "weights") % 2**63)
+    planner = Planner(settings.generator.planner, vocabulary, 6 * mels)
+    torch.manual_seed(seed_of(seed, "flow", "weights") % 2**63)
+    centroids = codebook.decode(np.arange(codebook.units))
+    return planner, Flow(settings.generator.flow, codebook.units, len(tokens.basis), 10 * mels, centroids)
+
+
+def _train_part(
+    part: str,
+    model: nn.Module,
+    examples: PlannerExamples | FlowExamples,
+    training: TrainingSettings,
+    work: Path,
+    name: str,
+    told: Callable[..., None],
+) -> dict[str, torch.Tensor]:
+    """The averaged weights of a part: read where it is done, else trained from its last checkpoint.
+
+    A part's checkpoint is one folder that each newer one replaces whole.
+    """
+    kept = work / part
+    stored = read_progress(kept)
+    if stored and stored["fingerprint"] != name:
+        stored = None
+    if stored:
+        verify(kept, digests(kept))
+        if stored["step"] == training.steps:
+            return load_file(kept / "averaged.safetensors")
+    engine = Engine(model, training)
+    if stored:
+        engine.load(kept)
+
+    def after_step(step: int, loss: float) -> None:
+        told(f"training {part}", step=step)
+        if step % training.checkpoint_every == 0 or step == training.steps:
+            told(f"checkpointing {part}", step=step)
+            write_whole(kept, engine.save, {"step": step, "fingerprint": name})
+
+    fit(engine, examples, stored["step"] if stored else 0, training.steps, warm_linear(training), after_step)
+    return engine.averaged()

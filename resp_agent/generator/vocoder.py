@@ -1,0 +1,91 @@
+"""Log-mel to waveform without weights: mel inversion and Griffin-Lim, batched."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from resp_agent.audio.features import FLOOR, analysis_window, fft_size, hop_samples, mel_filters, window_samples
+from resp_agent.corpus.schema import SAMPLE_RATE_HZ
+from resp_agent.errors import RunFailed
+from resp_agent.settings import AudioSettings
+
+INVERSION_UPDATES = 12
+"""Multiplicative updates of the non-negative mel inversion."""
+MOMENTUM = 0.99
+"""Of the fast Griffin-Lim algorithm (Perraudin, Balazs and Søndergaard 2013)."""
+
+
+def invert_mel(mel: torch.Tensor, audio: AudioSettings) -> torch.Tensor:
+    """(B, T, M) mel power to (B, T, bins) power whose mel bands match it, all non-negative.
+
+    Multiplicative updates for the Kullback-Leibler divergence (Lee and Seung 2001, eq. 5), from a clipped pseudo-inverse.
+    """
+    filters = mel_filters(audio)
+    power = (mel @ _pseudo_inverse(audio)).clamp_min(FLOOR * 1e-3)
+    weight = filters.sum(0).clamp_min(1e-12)
+    for _ in range(INVERSION_UPDATES):
+        power = power * ((mel / (power @ filters.T).clamp_min(FLOOR * 1e-3)) @ filters) / weight
+    return power
+
+
+@lru_cache(maxsize=8)
+def _pseudo_inverse(audio: AudioSettings) -> torch.Tensor:
+    return torch.linalg.pinv(mel_filters(audio).double()).T.float().contiguous()
+
+
+def vocode(log_mel: np.ndarray, audio: AudioSettings, iterations: int, rngs: list[np.random.Generator]) -> np.ndarray:
+    """(B, T, M) natural-log mel power to (B, T * hop) float32 audio at 16 kHz in [-1, 1].
+
+    Griffin-Lim from phases that each clip's own generator draws. Levels are those of the log-mel; what would exceed
+    full scale is clipped, as a recorder does.
+
+    Raises:
+        RunFailed: the result is not finite.
+    """
+    size, hop = fft_size(audio), hop_samples(audio)
+    frames = log_mel.shape[1]
+    mel = torch.exp(torch.from_numpy(np.ascontiguousarray(log_mel, np.float32)).clamp(max=20.0))
+    magnitude = invert_mel(mel, audio).sqrt().transpose(1, 2)
+    shape = magnitude.shape[1:]
+    phase = np.stack([rng.uniform(0, 2 * np.pi, shape).astype(np.float32) for rng in rngs])
+    angles = torch.polar(torch.ones_like(magnitude), torch.from_numpy(phase))
+    previous = torch.zeros_like(angles)
+    for _ in range(iterations):
+        rebuilt = _analyse(_synthesise(magnitude * angles, audio), audio, frames)
+        angles = rebuilt - previous * (MOMENTUM / (1 + MOMENTUM))
+        angles = angles / angles.abs().clamp_min(1e-12)
+        previous = rebuilt
+    waveform = _synthesise(magnitude * angles, audio)
+    before = size // 2 - hop // 2
+    waveform = waveform[:, before : before + frames * hop]
+    if not torch.isfinite(waveform).all():
+        raise RunFailed(f"the vocoder made audio that is not finite at {SAMPLE_RATE_HZ} Hz: the log-mel holds NaN")
+    return waveform.clamp(-1, 1).numpy()
+
+
+def _analyse(signal: torch.Tensor, audio: AudioSettings, frames: int) -> torch.Tensor:
+    """(B, samples) to (B, bins, T) complex, frames as in `audio.features.log_mel` of the padded signal."""
+    return torch.stft(
+        signal,
+        fft_size(audio),
+        hop_samples(audio),
+        window_samples(audio),
+        analysis_window(audio),
+        center=False,
+        return_complex=True,
+    )[..., :frames]
+
+
+def _synthesise(spectrum: torch.Tensor, audio: AudioSettings) -> torch.Tensor:
+    """(B, bins, T) complex to (B, size + (T - 1) hop): least-squares overlap-add (Griffin and Lim 1984, eq. 6)."""
+    size, hop, inner = fft_size(audio), hop_samples(audio), window_samples(audio)
+    window = torch.nn.functional.pad(analysis_window(audio), ((size - inner) // 2, size - inner - (size - inner) // 2))
+    pieces = torch.fft.irfft(spectrum, size, dim=1) * window[:, None]
+    length = size + hop * (spectrum.shape[-1] - 1)
+    fold = {"output_size": (1, length), "kernel_size": (1, size), "stride": (1, hop)}
+    total = torch.nn.functional.fold(pieces, **fold)[:, 0, 0]
+    weight = torch.nn.functional.fold(window.square()[None, :, None].expand(1, size, spectrum.shape[-1]), **fold)[
+        :, 0, 0
+    ]
+    return total / weight.clamp_min(1e-2)

@@ -1,0 +1,67 @@
+"""The environment on the in-process Lab, with its real models, in preset `smoke`."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CHECK = """
+import time, warnings
+import gymnasium
+
+started = time.perf_counter()
+with warnings.catch_warnings():
+    # What third-party modules warn of while they are first imported is theirs; everything after is ours.
+    env = gymnasium.make("envs:RespCurriculum-v0")
+    env.reset(seed=0)
+    warnings.simplefilter("error")
+    from gymnasium.utils.env_checker import check_env
+
+    check_env(env.unwrapped)
+    env.close()
+seconds = time.perf_counter() - started
+print(f"{seconds:.1f} s")
+assert seconds < 60, f"check_env took {seconds:.1f} s, more than a minute"
+"""
+
+
+@pytest.mark.slow
+def test_gymnasiums_checks_pass_within_a_minute_without_a_warning():
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK], capture_output=True, text=True, timeout=300, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+EPISODE = """
+import gymnasium
+
+def play():
+    env = gymnasium.make("envs:RespCurriculum-v0").unwrapped
+    _, info = env.reset(seed=4)
+    first, rewards, clips = info["macro_f1"], [], []
+    env.action_space.seed(4)
+    ended = False
+    while not ended:
+        _, reward, terminated, truncated, info = env.step(env.action_space.sample())
+        rewards.append(reward)
+        clips += info["clip_ids"]
+        ended = terminated or truncated
+    env.close()
+    assert abs(sum(rewards) - (info["macro_f1"] - first)) < 1e-12
+    assert len(set(clips)) == len(clips) == 12
+    return rewards, clips, info["assessment"]
+
+assert play() == play()
+"""
+
+
+@pytest.mark.slow
+def test_two_episodes_of_a_seed_agree_bit_for_bit():
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", EPISODE], capture_output=True, text=True, timeout=600, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]

@@ -5,7 +5,7 @@ from importlib.resources import files
 from resp_agent.report import figures as draw
 from resp_agent.report import tables
 from resp_agent.report.headline import headline_html
-from resp_agent.report.pairs import choose_pairs, pair_html, picture_html
+from resp_agent.report.pairs import choose_pairs, kind_of, pair_html, picture_html
 from resp_agent.report.record import RunRecord
 from resp_agent.report.words import count_of, score, text
 
@@ -146,12 +146,13 @@ def _clips(record: RunRecord, pictures: dict[str, bytes]) -> str:
             title, '<p class="none">No clips to show: this run synthesized none, or kept none for the report.</p>'
         )
     shown = "".join(pair_html(pair, record, pictures, f"clip-{at}") for at, pair in enumerate(pairs))
+    kind = next((kind_of(pair.real) for pair in pairs if pair.real), "real")
     labels = {label for label, _ in record.request_counts()}
     some = f" Shown: the {len(pairs)} of {len(labels)} labels with most clips." if len(pairs) < len(labels) else ""
     return _section(
         title,
         shown,
-        "A synthesized clip of each label beside a real recording of it, in the same style where there is one. "
+        f"A synthesized clip of each label beside a {kind} recording of it, in the same style where there is one. "
         "Same axes and colours everywhere: dB below the loudest point of the excerpt. "
         f"Bars along the top mark events.{some}",
     )
@@ -161,6 +162,7 @@ def _statement() -> str:
     return (
         "<footer><p><strong>For research only.</strong> This is not a medical device, and nothing here is a diagnosis "
         "or advice about a person.</p><p>Audio marked <em>Synthetic</em> was made by a model and heard in no patient. "
+        "Audio marked <em>Simulated</em> is of the embedded corpus, whose patients are invented. "
         "Audio marked <em>Real</em> is an excerpt of the corpus: pass this page on only as the corpus's licence and "
         "consent allow.</p></footer>"
     )

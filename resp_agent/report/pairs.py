@@ -11,6 +11,9 @@ from resp_agent.report.words import count_of, data_uri, text
 MOST_PAIRS = 8
 """Labels that are shown with audio; a page of 8 stays small enough to send."""
 
+EMBEDDED = "embedded"
+"""The source of the embedded corpus's recordings."""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -48,6 +51,11 @@ def asked(clip: Recording) -> dict:
     return {"label": clip.label, "style": clip.style, **(clip.request or {})}
 
 
+def kind_of(recording: Recording) -> str:
+    """What a recording of the corpus is called: those of the embedded corpus come from a simulator, not a patient."""
+    return "simulated" if recording.source == EMBEDDED else "real"
+
+
 def pair_html(pair: Pair, record: RunRecord, figures: dict[str, bytes], name: str) -> str:
     """The pair as HTML. Adds its spectrograms to `figures` as `<name>-synthetic` and `<name>-real`."""
     longest_s = min(max(pair.clip.duration_s, spectrogram.SHORTEST_S), spectrogram.LONGEST_S)
@@ -58,13 +66,21 @@ def pair_html(pair: Pair, record: RunRecord, figures: dict[str, bytes], name: st
     made = [f"style {request['style']}"]
     made += [f"{request['content']} content"] if request.get("content") else []
     made += [f"round {line['round']}" for line in record.rounds if pair.clip.id in (line.get("clip_ids") or ())][:1]
-    made += ["label and style never heard together in training"] if _unheard(request, record) else []
+    made += ["never heard together in training"] if _unheard(request, record) else []
     cells = _side(synthetic, made, f"Synthesized clip, {pair.label}", span_s, figures, f"{name}-synthetic", "synthetic")
     if real:
         where = [f"style {pair.real.style}", f"from {pair.real.source}", f"{pair.real.split} split"]
-        cells += _side(real, where, f"Real recording, {pair.label}", span_s, figures, f"{name}-real", "real")
+        cells += _side(
+            real,
+            where,
+            f"{kind_of(pair.real).capitalize()} recording, {pair.label}",
+            span_s,
+            figures,
+            f"{name}-real",
+            kind_of(pair.real),
+        )
     else:
-        cells += '<p class="none">No real recording of this label was kept to compare with.</p>'
+        cells += '<p class="none">No recording of this label was kept to compare with.</p>'
     return f'<article class="pair"><h3>{text(pair.label)}</h3><div class="sides">{cells}</div></article>'
 
 

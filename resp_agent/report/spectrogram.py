@@ -117,7 +117,7 @@ def spectrogram_figure(part: Excerpt, span_s: float, theme: Theme) -> bytes:
         ax = figure.add_axes((0.105, 0.15, 0.775, 0.74))
         image = ax.imshow(
             mel_db(part.waveform), cmap=_DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
-            interpolation="nearest", extent=(0, part.duration_s, low, high),
+            interpolation="nearest", extent=(0, max(part.duration_s, 0.01), low, high),
         )  # fmt: skip
         ax.set_facecolor(theme.faint)
         ax.set_xlim(0, span_s)

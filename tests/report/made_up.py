@@ -166,7 +166,7 @@ def recording(label, style, duration_s, seed, source, request=None) -> Recording
     wave = np.rint(np.clip(0.3 * wave, -1, 1) * 32767).astype(np.float32) / 32768
     return Recording(
         id=audio_id(wave),
-        source="embedded" if source == "real" else "synthetic",
+        source="icbhi" if source == "real" else "synthetic",
         patient_id=f"{source}/1",
         label=label,
         source_label=label,

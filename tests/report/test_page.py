@@ -160,7 +160,15 @@ def test_audio_is_what_the_record_holds(page, record):
 def test_research_use_and_synthetic_audio_are_stated(page):
     assert "not a medical device" in page.text
     assert "research" in page.text
-    assert page.words.count("Synthetic") == page.words.count("Real") >= 2
+    assert page.words.count("Synthetic") == page.words.count("Real") == 5
+
+
+def test_the_embedded_corpus_is_not_called_real(record):
+    real = [replace(kept, source="embedded") for kept in record.real]
+    page = Page(render_report(replace(record, real=real))["report.html"])
+    assert page.words.count("Simulated") >= 3
+    assert page.words.count("Real") == 1
+    assert "beside a simulated recording" in page.text
 
 
 def test_no_number_is_missing(page):

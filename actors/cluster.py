@@ -6,6 +6,7 @@ import os
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
+from actors.endpoint import OWN, endpoint, refusal
 from resp_agent.errors import RunFailed
 
 LOCAL_OBJECT_STORE_BYTES = 200 * 2**20
@@ -20,11 +21,11 @@ def connect() -> None:
     """
     if ray.is_initialized():
         return
-    address = os.environ.get("RAY_ADDRESS")
+    address = os.environ.get("RAY_ADDRESS", "")
     # Fractional reservations must not hide a node's GPUs from actors that were given none on purpose.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        if address:
+        if address not in OWN:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             ray.init(
@@ -35,10 +36,32 @@ def connect() -> None:
                 object_store_memory=LOCAL_OBJECT_STORE_BYTES,
             )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RunFailed(
-            f"Ray at {address or 'this machine'} cannot be reached ({str(error).splitlines()[0]}): "
-            "check RAY_ADDRESS, or run with --lab local"
-        ) from error
+        raise _unreachable(address, str(error)) from error
+
+
+def knock() -> None:
+    """Looks whether anything listens where RAY_ADDRESS points: Ray itself would try for minutes.
+
+    Raises:
+        RunFailed: nothing does, or it names no place.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address in OWN or address == "auto":
+        return
+    try:
+        reason = refusal(*endpoint(address))
+    except ValueError as error:
+        reason = str(error)
+    if reason:
+        raise _unreachable(address, reason)
+
+
+def _unreachable(address: str, reason: str) -> RunFailed:
+    first = (reason.splitlines() or ["no reason given"])[0]
+    return RunFailed(
+        f"Ray at {address or 'this machine'} cannot be reached ({first}): "
+        "correct RAY_ADDRESS, unset it for a local Ray, or run with --lab local"
+    )
 
 
 def reserve(count: int, cpus: float, gpus: float, strategy: str, timeout_s: float, what: str) -> PlacementGroup:

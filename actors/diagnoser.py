@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import RayActorError, RayTaskError
 from ray.util.placement_group import remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -15,13 +15,15 @@ from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
 from resp_agent.diagnoser.learner import Checkpoint, Learner, Lesson
-from resp_agent.errors import RunFailed
+from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
 from resp_agent.training.distributed import free_port
 
 REBUILDS = 5
 """Times in a row that a gang is rebuilt for one task before the run gives up."""
+DEATH_S = 20.0
+"""Time in which Ray tells that a rank died, once another rank has failed without it."""
 
 
 @ray.remote(max_restarts=0)
@@ -82,7 +84,8 @@ class Gang:
                 # The others wait in a collective for the one that died.
                 self._disband()
         raise RunFailed(
-            f"the diagnoser's gang died {REBUILDS} times in {method!r}: see the workers' logs; --resume goes on from the last round"
+            f"the diagnoser's gang died {REBUILDS} times in {method!r}: see the workers' logs; "
+            "--resume goes on from the last round"
         )
 
     def _assemble(self) -> None:
@@ -115,9 +118,26 @@ class Gang:
 
 
 def _all(references: list) -> list:
-    """Results of all, or the first failure as soon as there is one."""
+    """Results of all, or the first failure as soon as there is one; a rank's death comes before what it did to others.
+
+    Ranks that lose one in a collective fail too, and may say so before Ray tells that it died.
+    """
     waiting = list(references)
     while waiting:
         done, waiting = ray.wait(waiting)
-        ray.get(done)
+        try:
+            ray.get(done)
+        except RayTaskError as error:
+            if not isinstance(error.cause, (UserError, RunFailed)):
+                _raise_death(waiting)
+            raise
     return ray.get(references)
+
+
+def _raise_death(references: list) -> None:
+    """Raises RayActorError if one of the ranks turns out to be dead within `DEATH_S`."""
+    for reference in ray.wait(references, num_returns=len(references), timeout=DEATH_S)[0] if references else []:
+        try:
+            ray.get(reference)
+        except RayTaskError:
+            continue

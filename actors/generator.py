@@ -19,7 +19,8 @@ from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
 
 
-@ray.remote(max_retries=-1)
+# One call a process: what it joined and allocated ends with it, and no later actor inherits its process group.
+@ray.remote(max_retries=-1, max_calls=1)
 def train(settings: Settings, corpus: Path, folder: Path, progress: Path) -> None:
     """Trains the generator into its folder. A killed training is retried and goes on from its last checkpoint."""
     set_threads(settings.threads)
@@ -34,11 +35,10 @@ class GeneratorWorker:
         set_threads(settings.threads)
         beacon = Beacon(folders.progress, f"generator-{number}")
         self._studio = LocalStudio(settings, corpus, folder, folders.workspace, beacon)
-        self._studio.synthesize([])
 
-    def make(self, request: Request) -> Shard:
-        """See `LocalStudio.make`."""
-        return self._studio.make(request)
+    def make(self, requests: list[Request]) -> list[Shard]:
+        """See `LocalStudio.synthesize`; with no request it loads the generator."""
+        return self._studio.synthesize(requests)
 
 
 class RayStudio:
@@ -52,29 +52,9 @@ class RayStudio:
         self._group = None
 
     def begin(self) -> None:
-        """Starts training beside whatever else runs."""
-        if self._training is None and self._pool is None:
-            reserved = train.options(num_cpus=self._place.generator_cpus, num_gpus=self._place.generator_gpus)
-            self._training = reserved.remote(self._settings, self._corpus, self._folder, self._folders.progress)
-
-    def synthesize(self, requests: list[Request]) -> list[Shard]:
-        """Each request's shard, in the order of the requests, however they were shared out."""
-        self._open()
-        with unwrapped():
-            return list(self._pool.map(lambda worker, request: worker.make.remote(request), requests))
-
-    def close(self) -> None:
-        """Ends the workers."""
-        if self._group is not None:
-            remove_placement_group(self._group)
-        self._pool = self._group = None
-
-    def _open(self) -> None:
-        if self._pool is not None:
+        """Starts training beside whatever else runs, in a place that a worker takes afterwards."""
+        if self._training is not None:
             return
-        self.begin()
-        with unwrapped():
-            ray.get(self._training)
         place = self._place
         self._group = reserve(
             place.generators,
@@ -84,9 +64,40 @@ class RayStudio:
             place.placement_timeout_s,
             "generator workers",
         )
-        here = PlacementGroupSchedulingStrategy(self._group)
-        reserved = GeneratorWorker.options(
-            num_cpus=place.generator_cpus, num_gpus=place.generator_gpus, scheduling_strategy=here
+        self._training = train.options(**self._reserved()).remote(
+            self._settings, self._corpus, self._folder, self._folders.progress
         )
+
+    def synthesize(self, requests: list[Request]) -> list[Shard]:
+        """Each request's shard, in the order of the requests, however they were shared out."""
+        with unwrapped():
+            self._open()
+            made = self._pool.map(lambda worker, request: worker.make.remote([request]), requests)
+            return [shard for shards in made for shard in shards]
+
+    def close(self) -> None:
+        """Ends the workers."""
+        if self._group is not None:
+            remove_placement_group(self._group)
+        self._pool = self._group = self._training = None
+
+    def _open(self) -> None:
+        if self._pool is not None:
+            return
+        self.begin()
+        ray.get(self._training)
         arguments = (self._settings, self._corpus, self._folder, self._folders)
-        self._pool = ActorPool([reserved.remote(*arguments, number) for number in range(place.generators)])
+        workers = [
+            GeneratorWorker.options(**self._reserved()).remote(*arguments, number)
+            for number in range(self._place.generators)
+        ]
+        # A worker that cannot load says why; one that fails while it is made could only be reported dead.
+        ray.get([worker.make.remote([]) for worker in workers])
+        self._pool = ActorPool(workers)
+
+    def _reserved(self) -> dict:
+        return {
+            "num_cpus": self._place.generator_cpus,
+            "num_gpus": self._place.generator_gpus,
+            "scheduling_strategy": PlacementGroupSchedulingStrategy(self._group),
+        }

@@ -1,6 +1,6 @@
 """The Lab on Ray: the same episode, its generator a pool of workers and its diagnoser a gang of ranks."""
 
-from actors.cluster import connect
+from actors.cluster import connect, knock
 from actors.diagnoser import Gang
 from actors.generator import RayStudio
 from resp_agent.corpus.resolve import resolve_corpus
@@ -12,7 +12,8 @@ from resp_agent.settings import Placement, Settings
 def ray_lab(settings: Settings, workspace: str, first: str | None = None, place: Placement | None = None) -> EpisodeLab:
     """A Lab on the cluster of RAY_ADDRESS, or on a local Ray. The workspace must be readable on every node."""
     place = place or Placement()
-    folders = Folders.of(workspace, first)
+    folders = Folders.of(workspace, first, place.diagnoser_workers)
+    knock()
     corpus = resolve_corpus(settings, folders.corpus(settings))
     connect()
     studio = RayStudio(settings, place, corpus.path, folders.generator(settings, corpus), folders)

@@ -30,6 +30,7 @@ def curriculum(job: CurriculumJob) -> dict:
 
     with make_environment(job) as env:
         lab, synthesis = env.unwrapped.lab, job.policy != NONE
+        run.hold_to_corpus(lab.corpus.fingerprint)
         rounds = Rounds(run, console, settings)
         console.say(f"first training on {lab.corpus.describe()}")
         rounds.add_seconds(lab.prepare(synthesis))
@@ -65,7 +66,7 @@ def make_environment(job: CurriculumJob) -> gymnasium.Env:
 
 def main(argv: list[str] | None = None) -> int:
     """`resp-agent curriculum` and `python -m jobs.curriculum`; returns the exit code."""
-    return run_job(lambda arguments: curriculum(parse(arguments)), argv)
+    return run_job(lambda arguments: curriculum(parse(arguments)) and 0, argv)
 
 
 if __name__ == "__main__":

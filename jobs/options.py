@@ -73,7 +73,9 @@ def parse(argv: list[str] | None) -> CurriculumJob:
 
 def open_run(job: CurriculumJob) -> RunDirectory:
     """The run directory of a job: a new one, or the one to go on with."""
-    return RunDirectory.resume(job.folder) if job.resume else RunDirectory.create(job.folder, identity(job))
+    if job.resume:
+        return RunDirectory.resume(job.folder)
+    return RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
 
 
 def identity(job: CurriculumJob) -> dict:
@@ -94,7 +96,12 @@ def _begun(folder: Path) -> CurriculumJob:
     if not (folder / SETTINGS).is_file():
         raise UserError(f"{folder} holds no run to resume: give the folder that a run printed, or leave out --resume")
     stored = yaml.safe_load((folder / SETTINGS).read_text())
-    return CurriculumJob(policy=stored["policy"], resume=str(folder), settings=from_plain(stored["settings"]))
+    return CurriculumJob(
+        policy=stored["policy"],
+        resume=str(folder),
+        first=stored.get("first"),
+        settings=from_plain(stored["settings"]),
+    )
 
 
 def _refuse_changes(begun: CurriculumJob, asked: CurriculumJob) -> None:
@@ -120,9 +127,7 @@ def _refuse_disposable(job: CurriculumJob) -> None:
         return
     for flag, path in (("--out", job.out or job.resume), ("--first", job.first)):
         if path is None and flag == "--out":
-            raise UserError(
-                "a submitted job needs --out with an absolute path that every node reads: its working directory goes away"
-            )
+            raise UserError("a submitted job needs --out with an absolute path: its working directory goes away")
         if path is not None and not Path(path).is_absolute():
             raise UserError(
                 f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"

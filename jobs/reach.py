@@ -1,19 +1,15 @@
 """Whether a Ray cluster can be reached, without ever starting one."""
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
 
-CONNECT_TIMEOUT_S = 3.0
+from actors.endpoint import CONNECT_TIMEOUT_S, OWN, endpoint, refusal
+
 ASK_TIMEOUT_S = 15.0
-
-OWN = ("", "local")
-"""Values of RAY_ADDRESS with which a run starts a Ray of its own."""
 
 
 def authentication() -> str:
@@ -40,10 +36,10 @@ def reach(address: str) -> tuple[str, str | None]:
         reason = _ask_status(address)
     else:
         try:
-            host, port = _endpoint(address)
+            host, port = endpoint(address)
         except ValueError as error:
             return f"RAY_ADDRESS={address}", f"{wanted} ({error}): set host:port, ray://host:port, auto, or unset it"
-        reason = _connect(host, port)
+        reason = refusal(host, port)
         if reason is None and address.startswith(("http://", "https://")):
             reason = _ask_dashboard(address)
         elif reason is None and "://" not in address:
@@ -54,24 +50,6 @@ def reach(address: str) -> tuple[str, str | None]:
         f"RAY_ADDRESS={address}: not reached",
         f"{wanted} ({reason}): start it, correct the address, or unset RAY_ADDRESS for a local Ray",
     )
-
-
-def _endpoint(address: str) -> tuple[str, int]:
-    parts = urlsplit(address if "://" in address else f"gcs://{address}")
-    if parts.scheme not in ("gcs", "ray", "http", "https"):
-        raise ValueError(f"{parts.scheme}:// is no way to reach Ray")
-    port = parts.port or {"ray": 10001, "http": 80, "https": 443}.get(parts.scheme)
-    if not parts.hostname or not port:
-        raise ValueError("it names no host and port")
-    return parts.hostname, port
-
-
-def _connect(host: str, port: int) -> str | None:
-    try:
-        socket.create_connection((host, port), timeout=CONNECT_TIMEOUT_S).close()
-    except OSError as error:
-        return error.strerror or str(error) or type(error).__name__
-    return None
 
 
 def _ask_dashboard(address: str) -> str | None:

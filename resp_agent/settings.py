@@ -21,6 +21,15 @@ def _refuse(condition: bool, sentence: str) -> None:
         raise UserError(sentence)
 
 
+def _refuse_share(name: str, value: float) -> None:
+    _refuse(not 0 <= value <= 1, f"{name} is a share: {value} is outside 0 to 1")
+
+
+def _refuse_width(width: int, heads: int) -> None:
+    # Rotary positions turn pairs of numbers in each head.
+    _refuse(width % (2 * heads) != 0, f"a width of {width} does not divide into {heads} heads of even width")
+
+
 @dataclass(frozen=True)
 class SimulationSettings:
     """Sizes of the embedded corpus. What it sounds like is fixed by its version."""
@@ -142,10 +151,16 @@ class DiagnoserSettings:
     """Distance of audio anchors (tokens with global attention); a multiple of token_ms."""
     text_tokens: int = 128
     """Longest narrative, in tokens."""
-    drop_text: float = 0.3
+    drop_text: float = 0.5
     """Share of training examples that lose their narrative."""
     drop_audio: float = 0.05
     """Share of training examples that lose their audio."""
+    masks: int = 0
+    """Stretches of bands, and as many of time, masked in a training example; 0 for none."""
+    mask_bands: int = 12
+    """Widest masked stretch of mel bands."""
+    mask_ms: float = 300.0
+    """Longest masked stretch of time."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """The first training."""
 
@@ -171,13 +186,27 @@ class PlannerSettings:
     """Words of the training narratives that it knows, the most frequent ones."""
     drop_narrative: float = 0.5
     """Share of training examples that lose their narrative, 0 to 1."""
-    keep_style: float = 0.5
+    drop_label: float = 0.1
+    """Share of training examples whose label is not told, 0 to 1, for guidance."""
+    guidance: float = 1.0
+    """How far units are pulled to the label: 1 is not at all, above 1 costs twice the time."""
+    keep_style: float = 0.9
     """Share of training examples whose units come from the recording as it is, not from a copy in another style."""
+    opening_share: float = 0.0
+    """Share of a plan, from its start, taken from a real recording of the label; the planner goes on from there."""
     temperature: float = 1.0
     """Of sampling; below 1 it narrows."""
     top_p: float = 1.0
     """Smallest set of units whose probabilities reach this."""
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=300, batch=16, averaging=0.99))
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=400, batch=16, averaging=0.99))
+
+    def __post_init__(self):
+        _refuse_width(self.width, self.heads)
+        _refuse(self.style_slots < 1, "a planner without style slots hears no reference: give at least 1")
+        for name in ("drop_narrative", "drop_label", "keep_style", "opening_share"):
+            _refuse_share(name, getattr(self, name))
+        _refuse(self.temperature < 0, f"a temperature of {self.temperature} is below 0, which is greedy")
+        _refuse(not 0 < self.top_p <= 1, f"top_p {self.top_p} is outside 0 (excluded) to 1")
 
 
 @dataclass(frozen=True)
@@ -193,13 +222,23 @@ class FlowSettings:
     """Classifier-free guidance; 1 is none."""
     drop_condition: float = 0.1
     """Share of training examples that lose units and style, for guidance."""
+    drop_label: float = 0.5
+    """Share of training examples whose label is not told, 0 to 1; at 1 the decoder never learns of labels."""
     frames_per_token: int = 2
     """Neighbouring frames that the decoder renders as one token; units keep the distance of frames."""
     components: int = 32
     """Principal coordinates of a token; what they leave out is drawn as noise."""
     keep_style: float = 0.15
-    """Share of training examples whose units come from the recording as it is; the others are first made to sound like another style."""
-    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=700, batch=16, averaging=0.99))
+    """Share of training examples whose units come from the recording as it is; the others are first made to sound
+    like another style."""
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=600, batch=16, averaging=0.99))
+
+    def __post_init__(self):
+        _refuse_width(self.width, self.heads)
+        _refuse(self.euler_steps < 1, "the solver needs at least 1 step")
+        _refuse(self.frames_per_token < 1 or self.components < 1, "a token holds at least 1 frame and 1 component")
+        for name in ("drop_condition", "drop_label", "keep_style"):
+            _refuse_share(name, getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -207,7 +246,8 @@ class GeneratorSettings:
     """Planner, flow and vocoder."""
 
     kind: Annotated[Literal["trained", "oracle", "style-transfer"], tyro.conf.arg(aliases=["--generator"])] = "trained"
-    """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model; `oracle`: the simulator (embedded corpus only)."""
+    """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model;
+    `oracle`: the simulator (embedded corpus only)."""
     content: Literal["planned", "exemplar"] = "planned"
     """Where a clip's units come from: a plan, or a real recording of the label."""
     units: int = 192
@@ -218,6 +258,11 @@ class GeneratorSettings:
     """Of the vocoder."""
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
+
+    def __post_init__(self):
+        _refuse(self.units < 2, f"a codebook of {self.units} units says nothing: give at least 2")
+        _refuse(self.unit_components < 1, "units are told apart in at least 1 direction")
+        _refuse(self.griffin_lim_iterations < 0, "the vocoder cannot iterate fewer than 0 times")
 
 
 @dataclass(frozen=True)
@@ -246,7 +291,8 @@ class CurriculumSettings:
     def __post_init__(self):
         _refuse(
             self.budget < 1,
-            f"a budget of {self.budget} clips leaves nothing to synthesize: give at least 1, or use --policy none for a run without synthesis",
+            f"a budget of {self.budget} clips leaves nothing to synthesize: "
+            "give at least 1, or use --policy none for a run without synthesis",
         )
         _refuse(
             self.rounds < 1 or self.requests_per_round < 1 or self.steps_per_round < 1,
@@ -284,7 +330,8 @@ class Settings:
         )
         _refuse(
             self.generator.kind == "oracle" and self.corpus != "embedded",
-            f"the oracle generator is the simulator of the embedded corpus: it cannot make clips for {self.corpus!r}; use trained or style-transfer",
+            "the oracle generator is the simulator of the embedded corpus: "
+            f"it cannot make clips for {self.corpus!r}; use trained or style-transfer",
         )
 
 

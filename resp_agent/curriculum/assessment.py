@@ -53,11 +53,12 @@ class Assessment:
 
     @property
     def by_label(self) -> dict[str, np.ndarray]:
-        """`precision`, `recall`, `f1`, `confidence` (mean probability of the true label), each (C,); 0 for labels not held."""
+        """`precision`, `recall`, `f1`, `confidence` (mean probability of the true label): (C,); 0 for labels not held."""
         precision, recall, f1, _ = precision_recall_fscore_support(
             self.truth, self.predicted, labels=range(len(self.labels)), zero_division=0.0
         )
-        return {"precision": precision, "recall": recall, "f1": f1, "confidence": self._mean_by(self._true_probability, self.truth)}
+        confidence = self._mean_by(self._true_probability, self.truth)
+        return {"precision": precision, "recall": recall, "f1": f1, "confidence": confidence}
 
     @property
     def macro_f1(self) -> float:

@@ -13,12 +13,14 @@ class Folders:
 
     workspace: Path
     first: Path
+    ranks: int = 1
+    """Diagnoser workers: they agree to 1e-4 only, and each keeps a share of the checkpoint."""
 
     @classmethod
-    def of(cls, workspace: str | Path, first: str | Path | None = None) -> "Folders":
+    def of(cls, workspace: str | Path, first: str | Path | None = None, ranks: int = 1) -> "Folders":
         """Absolute folders, so that workers with other working directories find them."""
         workspace = Path(workspace).resolve()
-        return cls(workspace, Path(first).resolve() if first else workspace / "first")
+        return cls(workspace, Path(first).resolve() if first else workspace / "first", ranks)
 
     @property
     def checkpoints(self) -> Path:
@@ -40,9 +42,9 @@ class Folders:
         return self.first / f"corpus-{fingerprint(settings.corpus, settings.simulation, settings.seed)}"
 
     def diagnoser(self, settings: Settings, corpus: Corpus) -> Path:
-        """The first-trained diagnoser of these settings and this corpus."""
-        key = fingerprint(corpus.fingerprint, settings.audio, settings.diagnoser, settings.seed, settings.threads)
-        return self.first / f"diagnoser-{key}"
+        """The first-trained diagnoser of these settings, this corpus and so many ranks."""
+        parts = (corpus.fingerprint, settings.audio, settings.diagnoser, settings.seed, settings.threads, self.ranks)
+        return self.first / f"diagnoser-{fingerprint(*parts)}"
 
     def generator(self, settings: Settings, corpus: Corpus) -> Path:
         """The generator of these settings and this corpus."""

@@ -68,6 +68,23 @@ class RunDirectory:
         """What the run was begun with."""
         return yaml.safe_load((self.path / SETTINGS).read_text())
 
+    def hold_to_corpus(self, fingerprint: str) -> None:
+        """Notes the corpus of a run that has none yet.
+
+        Raises:
+            UserError: it has another.
+        """
+        identity = self.identity
+        begun = identity.get("corpus")
+        if begun is None:
+            identity["corpus"] = fingerprint
+            write_atomic(self.path / SETTINGS, yaml.safe_dump(identity, sort_keys=False).encode())
+        elif begun != fingerprint:
+            raise UserError(
+                f"the run {self.path} was begun on corpus {begun} and this is {fingerprint}: put the recordings back "
+                "as they were, or start a new run with --out"
+            )
+
     def rounds(self) -> list[dict]:
         """The journal's whole lines; a torn last one never happened."""
         path = self.path / JOURNAL

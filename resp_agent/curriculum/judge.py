@@ -1,4 +1,4 @@
-"""The Judge opens the test split, before and after a run. Nothing that it returns reaches environment, policy or search."""
+"""The Judge opens the test split, before and after a run. Nothing of it reaches environment, policy or search."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ class Judge:
         return make_assessment("test", inputs, examples, logits, temperature, [])
 
     def interval(self, assessment: Assessment, resamples: int = 2000) -> tuple[float, float]:
-        """The 95 % percentile interval of macro-F1 under resampling of patients (Efron and Tibshirani 1993, chapter 13).
+        """The 95 % percentile interval of macro-F1, patients resampled (Efron and Tibshirani 1993, chapter 13).
 
         Labels are those that the whole split holds; one that a resample misses counts 0 true positives there.
         """

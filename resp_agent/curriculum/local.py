@@ -49,16 +49,18 @@ class LocalStudio:
     def synthesize(self, requests: list[Request]) -> list[Shard]:
         """Each request's clips as a shard below the workspace, which its path is relative to."""
         if self._generator is None:
+            self._beacon.at("loading generator")
             train = Corpus.open(self._corpus).split("train")
             train_generator(self._settings, train, self._trained, self._beacon)
             self._generator = make_generator(self._settings, train, self._trained)
-        return [self.make(request) for request in requests]
-
-    def make(self, request: Request) -> Shard:
-        """One request's shard."""
-        self._beacon.at("synthesizing", seed=request.seed)
-        return write_clips(self._generator, request, self._workspace)
+        shards = [self._make(request) for request in requests]
+        self._beacon.at("waiting")
+        return shards
 
     def close(self) -> None:
         """Forgets the generator."""
         self._generator = None
+
+    def _make(self, request: Request) -> Shard:
+        self._beacon.at("synthesizing", seed=request.seed)
+        return write_clips(self._generator, request, self._workspace)

@@ -1,6 +1,7 @@
 """One rank of the diagnoser: it trains first, learns in rounds, assesses, and leaves checkpoints."""
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -85,7 +86,11 @@ class Learner:
 
         start = progress["step"] if progress else 0
         fit(self._engine, batches, start, training.steps, warm_constant(training), after_step)
-        return self._checkpoint(folder, training.steps, losses)[0]
+        self._beacon.at("checkpointing first training", step=training.steps)
+        checkpoint = self._checkpoint(folder, training.steps, losses)[0]
+        if self._engine.rank == 0:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return checkpoint
 
     def learn(self, lesson: Lesson) -> tuple[Checkpoint, Assessment]:
         """Fine-tunes from the lesson's start on real recordings and its clips, assesses, and writes a checkpoint."""
@@ -114,9 +119,12 @@ class Learner:
 
     def assess(self, checkpoint: Checkpoint) -> Assessment:
         """What a checkpoint scores on validation, with the losses that led to it."""
+        self._beacon.at("assessing")
         self._go_to(checkpoint)
         progress = read_progress(Path(checkpoint.folder))
-        return self._assess(self._averaged(), tuple(progress["losses"]))
+        assessment = self._assess(self._averaged(), tuple(progress["losses"]))
+        self._beacon.at("waiting")
+        return assessment
 
     def _checkpoint(self, folder: Path, steps: int, losses: list[float]) -> tuple[Checkpoint, Assessment]:
         model = self._averaged()
@@ -124,6 +132,7 @@ class Learner:
         progress = {"step": steps, "losses": losses, "temperature": assessment.temperature}
         written = write_whole(folder, self._write, progress)
         self._at = Checkpoint(str(folder), written)
+        self._beacon.at("waiting")
         return self._at, assessment
 
     def close(self) -> None:

@@ -38,7 +38,8 @@ class Codebook:
         """
         if len(patches) < units:
             raise UserError(
-                f"{len(patches)} patches of training audio cannot make {units} units: lower generator.units or add recordings"
+                f"{len(patches)} patches of training audio cannot make {units} units: "
+                "lower generator.units or add recordings"
             )
         if len(patches) > MOST_PATCHES:
             chosen = np.sort(stream(seed, "units", "sample").choice(len(patches), MOST_PATCHES, replace=False))
@@ -57,7 +58,8 @@ class Codebook:
             warnings.simplefilter("ignore")
             model.fit(centred @ basis.T)
         centroids = model.cluster_centers_
-        return cls(mean.astype(np.float32), basis.astype(np.float32), centroids.astype(np.float32))
+        # safetensors writes memory as it lies, so what is saved must lie in order.
+        return cls(*(np.ascontiguousarray(one, np.float32) for one in (mean, basis, centroids)))
 
     @property
     def units(self) -> int:

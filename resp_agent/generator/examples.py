@@ -1,4 +1,7 @@
-"""What planner and flow are trained on: recordings heard in other styles than their own. A batch is a function of its step."""
+"""What planner and flow are trained on: recordings heard in other styles than their own.
+
+A batch is a function of its step, so a restart repeats it.
+"""
 
 from dataclasses import dataclass
 
@@ -6,6 +9,7 @@ import numpy as np
 import torch
 
 from resp_agent.encoders.units import Codebook
+from resp_agent.errors import UserError
 from resp_agent.generator.flow import FlowBatch, Tokens
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import PlannerBatch, Vocabulary
@@ -30,10 +34,11 @@ def heard(material: Material, index: int, keep: float, rng: np.random.Generator)
     return normalise(window, own), normalise(restyle(window, own, other, quiet, rng), other), other.name
 
 
-def flow_condition(material: Material, target: str, source: str, reference: int) -> np.ndarray:
-    """(10M,) float32: the style to render, the style the units were heard in, and the reference's summary."""
+def flow_condition(material: Material, target: str, source: str, reference: int, label: str | None) -> np.ndarray:
+    """(10M + C,) float32: the style to render, the style the units were heard in, its reference, the label."""
     bank = material.bank
-    return np.concatenate([bank.vector(target), bank.vector(source), summary(material.normal(reference))])
+    told = np.array([label == one for one in material.labels], np.float32)
+    return np.concatenate([bank.vector(target), bank.vector(source), summary(material.normal(reference)), told])
 
 
 def planner_slots(material: Material, style: str, reference: int, slots: int) -> np.ndarray:
@@ -43,16 +48,21 @@ def planner_slots(material: Material, style: str, reference: int, slots: int) ->
 
 
 def usable(material: Material) -> list[int]:
-    """Recordings whose style some other patient was heard in too: the others have no reference to learn from."""
+    """Recordings whose style some other patient was heard in too: the others have no reference to learn from.
+
+    Raises:
+        UserError: there is none.
+    """
     chosen = [
         index
         for index, recording in enumerate(material.recordings)
         if material.bank.references(recording.style, recording.patient_id)
     ]
     if not chosen:
-        # One patient a style: the reference's refusal says what is missing.
-        recording = material.recordings[0]
-        material.bank.reference(recording.style, recording.patient_id, stream("unused"))
+        raise UserError(
+            f"each style of the training split ({', '.join(material.bank.names)}) was heard in one patient only, so "
+            "nothing can serve as a style reference: add recordings of a second patient"
+        )
     return chosen
 
 
@@ -85,7 +95,7 @@ class FlowExamples:
     def examples(self, step: int) -> list[dict[str, np.ndarray]]:
         """The batch of a step."""
         count = self.settings.generator.flow.training.batch
-        # Stratified times keep the loss of a small batch steady (Kingma et al. 2021, variational diffusion models, I.1).
+        # Stratified times keep the loss of a small batch steady (Kingma et al. 2021, arXiv 2107.00630, appendix I.1).
         offset = stream(self.settings.seed, "flow", step).random()
         return [self._example(step, index, (index + offset) / count) for index in range(count)]
 
@@ -96,11 +106,12 @@ class FlowExamples:
         clean, copy, source = heard(self.material, chosen, flow.keep_style, rng)
         reference = self.material.bank.reference(recording.style, recording.patient_id, rng)
         target = self.tokens.encode(clean, flow.frames_per_token)
+        label = None if rng.random() < flow.drop_label else recording.label
         return {
             "target": target,
             "noise": rng.standard_normal(target.shape).astype(np.float32),
             "units": group_units(self.codebook.encode(copy), flow.frames_per_token),
-            "style": flow_condition(self.material, recording.style, source, reference),
+            "style": flow_condition(self.material, recording.style, source, reference, label),
             "time": np.float32(time),
             "drop": np.bool_(rng.random() < flow.drop_condition),
             "mask": np.ones(len(target), bool),
@@ -140,7 +151,7 @@ class PlannerExamples:
         return {
             "units": units,
             "slots": planner_slots(self.material, style, reference, planner.style_slots),
-            "label": np.int64(self.vocabulary.label(recording.label)),
+            "label": np.int64(self.vocabulary.label(None if rng.random() < planner.drop_label else recording.label)),
             "words": np.array(self.vocabulary.bag(recording.narrative) if told else [], np.int64),
         }
 

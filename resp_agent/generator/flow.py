@@ -28,8 +28,8 @@ class Tokens:
     """(D, frames M) float32, orthonormal."""
     scale: np.ndarray
     """(D,) float32 standard deviation along each direction."""
-    residual: np.ndarray
-    """(frames M,) float32 standard deviation of what is left out."""
+    left_out: np.ndarray
+    """(frames M - D, frames M) float32: the other principal directions, each as long as its standard deviation."""
 
     @classmethod
     def fit(cls, normals: list[np.ndarray], frames: int, components: int) -> "Tokens":
@@ -38,11 +38,12 @@ class Tokens:
         mean = stacked.mean(0)
         centred = stacked - mean
         values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
-        basis = vectors[:, ::-1][:, : min(components, len(mean))].T
+        basis, scale = vectors[:, ::-1].T, np.sqrt(np.maximum(values[::-1], 1e-6))
+        # The sign of an eigenvector is arbitrary: its largest entry is made positive.
         basis = basis * np.sign(basis[np.arange(len(basis)), np.abs(basis).argmax(1)])[:, None]
-        left = centred - centred @ basis.T @ basis
-        scale = np.sqrt(np.maximum(values[::-1][: len(basis)], 1e-6))
-        return cls(*(value.astype(np.float32) for value in (mean, basis, scale, left.std(0))))
+        kept, left_out = slice(0, components), basis[components:] * scale[components:, None]
+        # safetensors writes memory as it lies, so what is saved must lie in order.
+        return cls(*(np.ascontiguousarray(value, np.float32) for value in (mean, basis[kept], scale[kept], left_out)))
 
     def encode(self, normal: np.ndarray, frames: int) -> np.ndarray:
         """(T, M) to (ceil(T / frames), D); the last frame is repeated to fill the last token."""
@@ -50,8 +51,7 @@ class Tokens:
 
     def decode(self, coordinates: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
         """(S, D) to (S frames, M)."""
-        noise = rng.standard_normal((len(coordinates), len(self.mean))).astype(np.float32) * self.residual
-        noise -= noise @ self.basis.T @ self.basis
+        noise = rng.standard_normal((len(coordinates), len(self.left_out))).astype(np.float32) @ self.left_out
         stacked = (coordinates * self.scale) @ self.basis + self.mean + noise
         return stacked.reshape(len(coordinates) * frames, -1)
 
@@ -143,7 +143,7 @@ class Flow(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, batch: FlowBatch) -> torch.Tensor:
-        """Flow-matching loss: mean over an example's real tokens, then over examples, so any split of a batch agrees."""
+        """Flow-matching loss: mean over an example's real tokens, then over examples: any split of a batch agrees."""
         dtype = self.out.weight.dtype
         target, noise, time = (one.to(dtype) for one in (batch.target, batch.noise, batch.time))
         t = time[:, None, None]

@@ -1,7 +1,8 @@
-"""What the generator learns from and refers to: the training split's log-mels by label and style, and the style bank."""
+"""What the generator learns from and refers to: the training split's log-mels, and the style bank."""
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,8 @@ class StyleBank:
         choices = self.references(name, not_patient)
         if not choices:
             raise UserError(
-                f"style {name!r} has no training recording by another patient than {not_patient!r}, so nothing can serve as "
-                "its reference: add recordings of it by a second patient"
+                f"style {name!r} has no training recording by another patient than {not_patient!r}, so "
+                "nothing can serve as its reference: add recordings of it by a second patient"
             )
         return choices[rng.integers(len(choices))]
 
@@ -133,7 +134,7 @@ class Material:
         bank = StyleBank.fit(train, log_mels) if folder is None else StyleBank.load(folder, train)
         return cls(train, log_mels, [quiet_frames(one) for one in log_mels], bank, audio.frames)
 
-    @property
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels that have a training recording, sorted."""
         return tuple(sorted({recording.label for recording in self.recordings}))

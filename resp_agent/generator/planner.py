@@ -35,9 +35,9 @@ class Vocabulary:
         """All tokens."""
         return self.units + 1 + len(self.labels) + len(self.words)
 
-    def label(self, label: str) -> int:
-        """The token of a label."""
-        return self._label[label]
+    def label(self, label: str | None) -> int:
+        """The token of a label; [END] where none is told."""
+        return self.end if label is None else self._label[label]
 
     def bag(self, narrative: str) -> list[int]:
         """Tokens of the known words of a narrative, each once, sorted."""
@@ -61,8 +61,8 @@ class PlannerBatch:
 class Planner(nn.Module):
     """P(units | label, narrative, style reference).
 
-    The prefix is `style_slots` projected pooled features of the reference, the label's token and the mean of the narrative's
-    words. Only units and [END] have logits.
+    The prefix is `style_slots` projected pooled features of the reference, the label's token and the mean of the
+    narrative's words. Only units and [END] have logits.
     """
 
     def __init__(self, settings: PlannerSettings, vocabulary: Vocabulary, slot_size: int):
@@ -94,11 +94,16 @@ class Planner(nn.Module):
         slots = self.slots(batch.slots.to(embed.weight.dtype))
         return torch.cat([slots, embed(batch.label)[:, None], words[:, None]], 1)
 
+    def units(self, batch: PlannerBatch, units: torch.Tensor) -> torch.Tensor:
+        """(B, T, D) embeddings of (B, T) units, each with its label's, or the label is forgotten after a few units."""
+        embed = self.body.get_input_embeddings()
+        return embed(units) + embed(batch.label)[:, None]
+
     def forward(self, batch: PlannerBatch) -> torch.Tensor:
         """Cross-entropy of the next unit: mean over an example's units, then over examples."""
         units = batch.units
         real = units >= 0
-        embedded = self.body.get_input_embeddings()(units.clamp_min(0)[:, :-1])
+        embedded = self.units(batch, units.clamp_min(0)[:, :-1])
         # Causal attention: what stands to the right of the last real unit reaches no real position.
         hidden = self.body(
             inputs_embeds=torch.cat([self.prefix(batch), embedded], 1), use_cache=False
@@ -108,20 +113,42 @@ class Planner(nn.Module):
         return (losses.sum(1) / real.sum(1)).mean()
 
     @torch.inference_mode()
-    def write(self, batch: PlannerBatch, draws: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
-        """Samples (B, T) units of exactly the length of `draws`, (B, T) uniform numbers in [0, 1), one a unit.
+    def write(
+        self,
+        batch: PlannerBatch,
+        opening: np.ndarray,
+        draws: np.ndarray,
+        temperature: float,
+        top_p: float,
+        guidance: float = 1.0,
+    ) -> np.ndarray:
+        """Goes on from (B, O) units, O from 0, by as many as there are `draws`, (B, N) uniform numbers in [0, 1).
 
-        The prefix and every unit pass the model once (KV cache); [END] cannot come before the length is reached.
+        The prefix, the opening and every unit pass the model once (KV cache); [END] cannot come before the length is
+        reached. `guidance` w samples from w logits with the label + (1 - w) without (Sanchez et al. 2023, arXiv
+        2306.17806, eq. 5), both in one batch of 2B; 1 is none.
+
+        Returns:
+            (B, O + N) units: opening and continuation.
         """
-        cache = DynamicCache()
-        embedded, written = self.prefix(batch), np.zeros(draws.shape, np.int64)
+        count, guided = len(opening), guidance != 1
+        if guided:
+            labels = torch.cat([batch.label, torch.full_like(batch.label, self.end)])
+            batch = PlannerBatch(batch.slots.repeat(2, 1, 1), labels, batch.words.repeat(2, 1))
+        where, cache = batch.label.device, DynamicCache()
+        given = torch.cat([self.prefix(batch), self.units(batch, _twice(opening, guided).to(where))], 1)
+        written = np.zeros(draws.shape, np.int64)
         for step in range(draws.shape[1]):
-            hidden = self.body(inputs_embeds=embedded, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+            hidden = self.body(inputs_embeds=given, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
             logits = self.head(hidden)[:, : self.end].double().cpu().numpy()
+            logits = guidance * logits[:count] + (1 - guidance) * logits[count:] if guided else logits
             written[:, step] = choose(logits, draws[:, step], temperature, top_p)
-            chosen = torch.from_numpy(written[:, step : step + 1]).to(hidden.device)
-            embedded = self.body.get_input_embeddings()(chosen)
-        return written
+            given = self.units(batch, _twice(written[:, step : step + 1], guided).to(where))
+        return np.concatenate([opening, written], 1)
+
+
+def _twice(units: np.ndarray, guided: bool) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate([units, units]) if guided else units)
 
 
 def choose(logits: np.ndarray, draws: np.ndarray, temperature: float, top_p: float) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 
 QUIET_SHARE = 0.15
 """Share of a recording's frames, the quietest, that count as its noise floor."""
-LARGEST_LOG_RATIO = 5.0
-"""Bounds how far a response may be equalised (natural log of power): a band that a device does not pass holds nothing to amplify."""
-SMALLEST_SD = 0.05
+LARGEST_LOG_GAIN = 5.0
+"""Natural log of power. Bounds amplification: a band that the source does not pass holds nothing to amplify."""
+SMALLEST_SD = 0.5
 """Log power; a band that a device silences is not blown up by normalising."""
 
 
@@ -55,7 +55,7 @@ def measure_style(name: str, log_mels: list[np.ndarray]) -> Style:
     ]
     floor, response = np.mean(floors, 0), np.mean(excess, 0)
     measured = stacked.mean(0), np.maximum(stacked.std(0), SMALLEST_SD), np.log(floor), np.log(response + 1e-3 * floor)
-    return Style(name, *(value.astype(np.float32) for value in measured))
+    return Style(name, *(np.ascontiguousarray(value, np.float32) for value in measured))
 
 
 def normalise(log_mel: np.ndarray, style: Style) -> np.ndarray:
@@ -78,13 +78,13 @@ def restyle(
     """
     floor = np.exp(quiet_frames(log_mel)).mean(0)
     excess = np.maximum(np.exp(log_mel) - floor, 0)
-    ratio = np.exp(np.clip(target.response - source.response, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
+    ratio = np.exp(np.minimum(target.response - source.response, LARGEST_LOG_GAIN))
     noise = np.exp(quiet[rng.integers(len(quiet), size=len(log_mel))])
     return np.log(excess * ratio + noise).astype(np.float32)
 
 
 def summary(normal: np.ndarray) -> np.ndarray:
-    """(T, M) style-normalised log-mel to (2M,) float32: per-band mean and standard deviation, what a reference tells."""
+    """(T, M) style-normalised log-mel to (2M,) float32, what a reference tells: per-band mean and deviation."""
     return np.concatenate([normal.mean(0), normal.std(0)]).astype(np.float32)
 
 

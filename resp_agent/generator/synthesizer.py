@@ -16,7 +16,6 @@ from resp_agent.corpus.schema import Event, Recording, from_pcm, from_table, to_
 from resp_agent.curriculum.request import Request, Shard
 from resp_agent.errors import UserError
 from resp_agent.generator.examples import flow_condition, group_units, planner_slots
-from resp_agent.generator.material import Material
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
@@ -67,15 +66,14 @@ class PlannedGenerator:
             material.content(request.label, request.style, _stream(request, index, "content")) for index in indices
         ]
         contents, references = [content for content, _ in drawn], [reference for _, reference in drawn]
-        if request.content == "exemplar":
-            units = np.stack(
-                [
-                    self._exemplar(content, _stream(request, i, "window"))
-                    for i, content in zip(indices, contents, strict=True)
-                ]
-            )
-        else:
-            units = self._plan(request, indices, contents)
+        units = np.stack(
+            [
+                self._exemplar(content, _stream(request, i, "window"))
+                for i, content in zip(indices, contents, strict=True)
+            ]
+        )
+        if request.content == "planned":
+            units = self._plan(request, indices, contents, units)
         log_mels = self._render(request, indices, units, contents, references)
         rngs = [_stream(request, index, "phase") for index in indices]
         audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs)
@@ -92,10 +90,11 @@ class PlannedGenerator:
         start = rng.integers(max(len(normal) - material.frames, 0) + 1)
         return np.resize(self._models.codebook.encode(normal[start : start + material.frames]), material.frames)
 
-    def _plan(self, request: Request, indices: range, contents: list[int]) -> np.ndarray:
+    def _plan(self, request: Request, indices: range, contents: list[int], real: np.ndarray) -> np.ndarray:
         """(B, T) units, written as they would be heard in the style that the label's recording was heard in.
 
-        The flow was trained to render what was heard in one style in another, so that is what it is given.
+        They go on from the first `opening_share` of `real`, (B, T) units of recordings of the label. The flow was
+        trained to render what was heard in one style in another, so that is what it is given.
         """
         models, planner = self._models, self._settings.generator.planner
         material, slots = models.material, []
@@ -113,9 +112,13 @@ class PlannedGenerator:
             torch.full((len(bags),), models.vocabulary.label(request.label)),
             torch.from_numpy(words),
         )
-        draws = np.stack([_stream(request, index, "units").random(material.frames) for index in indices])
+        opening = real[:, : round(planner.opening_share * material.frames)]
+        left = material.frames - opening.shape[1]
+        draws = np.stack([_stream(request, index, "units").random(left) for index in indices])
         where = next(models.planner.parameters()).device
-        return models.planner.write(on_device(batch, where), draws, planner.temperature, planner.top_p)
+        return models.planner.write(
+            on_device(batch, where), opening, draws, planner.temperature, planner.top_p, planner.guidance
+        )
 
     def _render(
         self, request: Request, indices: range, units: np.ndarray, contents: list[int], references: list[int]
@@ -124,10 +127,11 @@ class PlannedGenerator:
         models, flow = self._models, self._settings.generator.flow
         material, tokens = models.material, models.tokens
         grouped = group_units(units, flow.frames_per_token)
+        label = request.label if flow.drop_label < 1 else None
         sources = [material.recordings[content].style for content in contents]
         style = np.stack(
             [
-                flow_condition(material, request.style, source, reference)
+                flow_condition(material, request.style, source, reference, label)
                 for source, reference in zip(sources, references, strict=True)
             ]
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from safetensors.numpy import load_file as load_arrays
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
@@ -15,7 +16,7 @@ from torch import nn
 
 from resp_agent.corpus.schema import Recording
 from resp_agent.encoders.units import Codebook
-from resp_agent.errors import CorruptCheckpoint, RunFailed
+from resp_agent.errors import RunFailed
 from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, heard
 from resp_agent.generator.flow import Flow, Tokens
 from resp_agent.generator.material import Material
@@ -94,6 +95,8 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
     }
 
     def save(partial: Path) -> None:
+        if not _first():
+            return
         material.bank.save(partial)
         codebook.save(partial)
         save_arrays(vars(tokens), partial / "tokens.safetensors")
@@ -104,7 +107,8 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
 
     told("saving generator")
     write_whole(folder / FINAL, save, {"fingerprint": name})
-    shutil.rmtree(work, ignore_errors=True)
+    if _first():
+        shutil.rmtree(work, ignore_errors=True)
     return name
 
 
@@ -133,21 +137,29 @@ def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> 
     return Models(material, codebook, tokens, vocabulary, planner, flow)
 
 
+def _first() -> bool:
+    """Whether this is the only rank, or the first of several: the one that writes what all ranks hold alike."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 def _same(stored: dict, name: str, folder: Path) -> None:
     if stored.get("fingerprint") != name:
         raise RunFailed(
-            f"{folder} holds the generator {stored.get('fingerprint')}, of other settings or of another corpus than {name}: "
-            "give another folder"
+            f"{folder} holds the generator {stored.get('fingerprint')}, which is not {name} (other settings or "
+            "another corpus): give another folder"
         )
 
 
 def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens]:
-    """Units are fitted on recordings as they are and on restyled copies: sounds, in whatever style, share a codebook."""
+    """Units are fitted on recordings as they are and on restyled copies: a sound has one codebook in every style."""
     chosen, seed = settings.generator, settings.seed
-    pairs = [heard(material, index, 0.0, stream(seed, "units", index)) for index in range(len(material.recordings))]
-    own, copies = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    codebook = Codebook.fit(np.concatenate(own + copies), chosen.units, seed, chosen.unit_components)
-    return codebook, Tokens.fit(own, chosen.flow.frames_per_token, chosen.flow.components)
+    draw, patches = Draw(material), []
+    for index in range(len(material.recordings)):
+        # Drawn as in training, half of them label by label: common breathing leaves units to rare sounds.
+        rng = stream(seed, "units", index)
+        patches += heard(material, draw(rng), 0.0, rng)[:2]
+    codebook = Codebook.fit(np.concatenate(patches), chosen.units, seed, chosen.unit_components)
+    return codebook, Tokens.fit(patches[::2], chosen.flow.frames_per_token, chosen.flow.components)
 
 
 def _models(settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: Vocabulary) -> tuple[Planner, Flow]:
@@ -156,7 +168,9 @@ def _models(settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: 
     planner = Planner(settings.generator.planner, vocabulary, 6 * mels)
     torch.manual_seed(seed_of(seed, "flow", "weights") % 2**63)
     centroids = codebook.decode(np.arange(codebook.units))
-    return planner, Flow(settings.generator.flow, codebook.units, len(tokens.basis), 10 * mels, centroids)
+    return planner, Flow(
+        settings.generator.flow, codebook.units, len(tokens.basis), 10 * mels + len(vocabulary.labels), centroids
+    )
 
 
 def _train_part(

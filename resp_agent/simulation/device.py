@@ -11,11 +11,11 @@ import numpy as np
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.simulation.signals import amplitude, frequencies, high_pass, low_pass, resonance
 
-VARIATION = 0.12
+VARIATION = 0.25
 """Relative standard deviation of edges and resonances between recordings of one device."""
-NOISE_SPREAD_DB = 3.0
+NOISE_SPREAD_DB = 5.0
 """Standard deviation of the level of noise and of hum between recordings."""
-LEVEL_SPREAD_DB = 4.0
+LEVEL_SPREAD_DB = 6.0
 """Standard deviation of the recording level."""
 CEILING = 0.97
 """Largest sample: above it a recording is turned down, none is clipped."""
@@ -50,16 +50,16 @@ class Device:
 
 
 DEVICE_TABLE = {
-    "stethoscope bell": Device(8_000, (25, 1), (220, 2), ((110, 1.5, 8),), -34, 1.0, -22, rumble_db=-8),
-    "stethoscope diaphragm": Device(44_100, (160, 2), (1100, 2), ((420, 1.5, 6),), -26, 0.7, -26),
+    "stethoscope bell": Device(8_000, (25, 1), (550, 1.2), ((110, 1.5, 5),), -28, 1.0, -22, rumble_db=-18),
+    "stethoscope diaphragm": Device(44_100, (100, 1.5), (1400, 1.4), ((420, 1.5, 4),), -26, 0.7, -26),
     "electronic stethoscope": Device(
-        4_000, (60, 1), (1700, 4), ((800, 1.0, 4),), -20, 0.0, -24, hum_db=-4, brick_hz=1_950
+        4_000, (60, 1), (1700, 4), ((800, 1.0, 4),), -26, 0.0, -24, hum_db=-12, brick_hz=1_950
     ),
     "smartphone": Device(
-        48_000, (280, 2), (3600, 4), ((2300, 2.0, 7),), -14, 0.6, -24, reverberation_s=(0.25, 0.6), gain_control=0.5
+        48_000, (150, 1.2), (3600, 4), ((2300, 2.0, 4),), -25, 0.6, -24, reverberation_s=(0.25, 0.6), gain_control=0.3
     ),
     "contact microphone": Device(
-        10_000, (90, 1), (1500, 3), ((900, 4.0, 15), (250, 3.0, -8)), -30, 0.5, -20, rumble_db=0
+        10_000, (90, 1), (1500, 3), ((900, 3.0, 5), (250, 3.0, -3)), -28, 0.5, -20, rumble_db=-12
     ),
 }
 """The five devices by name."""

@@ -29,13 +29,13 @@ LABELS = (
 """Labels of the embedded corpus, most common first, as `SimulationSettings.train_counts` counts them."""
 
 LEVEL_DB = {
-    "fine crackle": 16.0,
-    "coarse crackle": 18.0,
-    "wheeze": 7.0,
-    "rhonchus": 10.0,
-    "stridor": 13.0,
-    "cough": 26.0,
-    "rub": 20.0,
+    "fine crackle": 18.0,
+    "coarse crackle": 11.0,
+    "wheeze": 9.0,
+    "rhonchus": 4.0,
+    "stridor": 3.0,
+    "cough": 9.0,
+    "rub": 10.0,
 }
 """Mean level of each sound against inspiration: peaks of crackles, coughs and rubs, amplitude of tones."""
 LEVEL_SPREAD_DB = 2.0

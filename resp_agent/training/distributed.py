@@ -40,6 +40,9 @@ def join_process_group() -> tuple[int, int]:
 def quiet_deepspeed():
     """The deepspeed module, errors only: a run's console has one line a round."""
     logging.getLogger("DeepSpeed").setLevel(logging.ERROR)
+    if not torch.cuda.is_available():
+        # Left to find out by itself, it warns.
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
     import deepspeed
 
     deepspeed.utils.logger.setLevel(logging.ERROR)

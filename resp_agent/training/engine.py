@@ -88,8 +88,8 @@ class Engine:
         value = float(total)
         if not torch.isfinite(total):
             raise RunFailed(
-                f"the loss became {value} at a learning rate of {learning_rate:g}: lower the rate or raise the warm-up; "
-                "the last checkpoint is kept"
+                f"the loss became {value} at a learning rate of {learning_rate:g}: lower the rate or raise the "
+                "warm-up; the last checkpoint is kept"
             )
         for average, master in zip(self._average, self._masters(), strict=True):
             average.lerp_(master.detach(), 1 - self.training.averaging)
@@ -130,7 +130,8 @@ class Engine:
         own = folder / f"average-{self.rank:05d}-of-{self.world:05d}.safetensors"
         if not own.exists():
             raise RunFailed(
-                f"checkpoint {folder.name} holds no share for rank {self.rank} of {self.world}: resume with as many diagnoser workers as wrote it"
+                f"checkpoint {folder.name} holds no share for rank {self.rank} of {self.world}: "
+                "resume with as many diagnoser workers as wrote it"
             )
         path, _ = self._engine.load_checkpoint(str(folder), tag="engine")
         if path is None:

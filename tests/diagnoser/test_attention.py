@@ -40,7 +40,7 @@ def test_equals_longformer_values_and_gradients(seed, padding):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(2, length, WIDTH, generator=generator)
     real = torch.ones(2, length, dtype=torch.bool)
-    real[1, length - padding :] = False if padding else True
+    real[1, length - padding :] = not padding
     is_global = torch.zeros(length, dtype=torch.bool)
     is_global[[0, 1, 6, 17]] = True
 

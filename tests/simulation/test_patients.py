@@ -30,6 +30,6 @@ def test_symptoms_lean_with_the_label_and_overlap():
     def share(label, symptom):
         return np.mean([symptom in invented(label, np.random.default_rng(seed)).symptoms for seed in range(300)])
 
-    assert share("pneumonia", "fever") > share("asthma", "fever") + 0.2
+    assert share("pneumonia", "fever") > share("asthma", "fever") + 0.1
     for label in LABELS:
         assert all(0.01 < share(label, symptom) < 0.9 for symptom in ("cough", "fever"))

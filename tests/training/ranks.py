@@ -62,7 +62,9 @@ def main() -> None:
     averages = [{name: value.tolist() for name, value in each.averaged().items()} for each in (trained, again)]
     if rank == "0":
         Path(folder).with_suffix(".json").write_text(
-            json.dumps({"losses": losses + more, "resumed": resumed, "average": averages[0], "average_resumed": averages[1]})
+            json.dumps(
+                {"losses": losses + more, "resumed": resumed, "average": averages[0], "average_resumed": averages[1]}
+            )
         )
 
 

@@ -71,7 +71,7 @@ def test_accumulation_does_not_change_the_loss():
 def test_a_loss_that_is_no_number_stops_training_with_a_way_out():
     trained = engine(TrainingSettings(batch=16))
     batch = (torch.full((16, 4), float("nan")), torch.zeros(16))
-    with pytest.raises(RunFailed, match="loss became nan.*lower the rate"):
+    with pytest.raises(RunFailed, match=r"loss became nan.*lower the rate"):
         trained.step([batch], 1e-3)
 
 

@@ -1,0 +1,11 @@
+"""`python -m tests.jobs.quick`: the curriculum job without its figures, which take longer than a run of preset `smoke`."""
+
+import sys
+
+import jobs.outcome
+from jobs.curriculum import main
+
+jobs.outcome.render_report = lambda record: {}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Runs as processes of their own, and blows struck at them in a phase that their beacons prove."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from resp_agent.curriculum.beacon import read_beacons
+
+START_S, PHASE_S, RUN_S, GONE_S = 120.0, 180.0, 400.0, 30.0
+AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
+"""They do nothing of a run. When their node dies they try for 60 s, fixed in Ray, to tell its head, which died too."""
+
+
+class Run:
+    """A curriculum process that has begun."""
+
+    def __init__(self, folder: Path, *flags: str):
+        self.folder, self.progress = folder, folder / "progress"
+        begun = (folder / "settings.yaml").is_file()
+        where = ["--resume" if begun else "--out", str(folder)]
+        # What a user's shell sets for threads must not matter.
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.jobs.quick", *where, *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def summary(self) -> dict:
+        """The summary, once the run has ended well."""
+        out, err = self.process.communicate(timeout=RUN_S)
+        assert self.process.returncode == 0, f"{out}\n{err}"
+        return results(self.folder)
+
+    def wait_for_line(self, part: str) -> None:
+        """Returns when the console has said it."""
+        for line in self.process.stdout:
+            if part in line:
+                return
+        raise AssertionError(f"the run ended without {part!r}:\n{self.process.stderr.read()}")
+
+    def freeze(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> dict:
+        """Stops the worker of a role inside a phase, from its `least`-th step or round on, while `when()` holds.
+
+        Returns:
+            Its beacon, read again once the worker stood still: this is where it is.
+        """
+        deadline = time.monotonic() + PHASE_S
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise AssertionError(f"the run ended before {role} was {phase}:\n{self.process.communicate()}")
+            beacon = self._matching(role, phase, least)
+            if beacon and _running(beacon["pid"]) and when():
+                os.kill(beacon["pid"], signal.SIGSTOP)
+                _wait(lambda pid=beacon["pid"]: _state(pid) == "T", 5.0)
+                if self._matching(role, phase, least) == beacon and when():
+                    return beacon
+                os.kill(beacon["pid"], signal.SIGCONT)
+            time.sleep(0.0005)
+        raise AssertionError(f"{role} was never {phase}: {read_beacons(self.progress)}")
+
+    def kill_worker(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> None:
+        """SIGKILL to a worker inside a phase; returns when another process has taken its role over."""
+        struck = self.freeze(role, phase, least, when)
+        os.kill(struck["pid"], signal.SIGKILL)
+        assert _wait(lambda: not _running(struck["pid"]), 10.0)
+        # Nobody else wrote it: at its death the worker was where it had been seen.
+        assert self._beacon(role) in (struck, None) or self._beacon(role)["pid"] != struck["pid"]
+        assert _wait(lambda: (self._beacon(role) or struck)["pid"] != struck["pid"], START_S), f"nobody became {role}"
+
+    def kill_driver(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> None:
+        """SIGKILL to the driver while a worker is inside a phase; returns when no process of the run is left."""
+        struck = self.freeze(role, phase, least, when)
+        own = family(self.process.pid)
+        self.process.kill()
+        self.process.wait(10)
+        assert self.process.returncode == -signal.SIGKILL
+        assert self._beacon(role) == struck
+        if struck["pid"] != self.process.pid and _running(struck["pid"]):
+            # A worker that outlives its driver for a moment goes on with what it did.
+            os.kill(struck["pid"], signal.SIGCONT)
+        self.see_the_end_of(own)
+
+    def see_the_end_of(self, processes: dict[int, str]) -> None:
+        """Asserts that they all end in time, Ray's agents apart; closes what the run said."""
+        workers = [pid for pid, name in processes.items() if not name.startswith(AGENTS)]
+        assert _wait(lambda: not any(map(_running, workers)), GONE_S), [
+            processes[pid] for pid in workers if _running(pid)
+        ]
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def _beacon(self, role: str) -> dict | None:
+        try:
+            return json.loads((self.progress / f"{role}.json").read_text())
+        except (OSError, json.JSONDecodeError):
+            return None
+
+    def _matching(self, role: str, phase: str, least: int) -> dict | None:
+        beacon = self._beacon(role)
+        fits = beacon is not None and beacon["phase"] == phase
+        return beacon if fits and beacon.get("step", beacon.get("round", least)) >= least else None
+
+
+def results(folder: Path) -> dict:
+    """A run's summary without what differs from run to run."""
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary.pop("seconds")
+    return summary
+
+
+def exists(folder: Path, pattern: str) -> Callable[[], bool]:
+    """Whether the folder holds something of that pattern, to be asked again and again."""
+    return lambda: any(folder.glob(pattern))
+
+
+def family(pid: int) -> dict[int, str]:
+    """A process and all its descendants, with their names; also those of its Ray that were put apart."""
+    parents, names = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int(_stat(int(entry.name))[1])
+                names[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()[:200]
+            except (OSError, IndexError):
+                continue
+    found = {pid} | {other for other, name in names.items() if f"_{pid}/" in name and "/session_" in name}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {one: names.get(one, "") for one in found}
+
+
+def _stat(pid: int) -> list[str]:
+    """[state, parent, ...] of a process."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _state(pid: int) -> str:
+    try:
+        return _stat(pid)[0]
+    except OSError:
+        return ""
+
+
+def _running(pid: int) -> bool:
+    return _state(pid) not in ("", "Z", "X")
+
+
+def _wait(condition: Callable[[], bool], timeout_s: float) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True

@@ -1,0 +1,95 @@
+"""Blows with SIGKILL, each inside a phase that is proven; what a run comes to is the same as without them."""
+
+import time
+
+import pytest
+
+from resp_agent.randomness import stream
+from tests.jobs.runs import Run, exists, family
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+FLAGS = (
+    *("--preset", "smoke"),
+    *("--diagnoser.training.steps", "24", "--diagnoser.training.checkpoint-every", "8"),
+    *("--generator.planner.training.steps", "24", "--generator.planner.training.checkpoint-every", "8"),
+    *("--generator.flow.training.steps", "24", "--generator.flow.training.checkpoint-every", "8"),
+    *("--curriculum.steps-per-round", "8"),
+)
+"""Preset `smoke` with longer phases, to have something to strike."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("undisturbed"), *FLAGS, "--lab", "local").summary()
+
+
+def test_generator_workers_killed_while_they_train_and_synthesize(undisturbed, tmp_path):
+    run = Run(tmp_path, *FLAGS)
+    unfinished = tmp_path / "first"
+    run.kill_worker("generator-training", "training planner", 12)
+    run.kill_worker("generator-training", "checkpointing planner", 16, exists(unfinished, "*/unfinished/planner.partial"))
+    run.kill_worker("generator-training", "training flow", 12)
+    run.kill_worker("generator-training", "saving generator", 0, exists(unfinished, "*/weights.partial"))
+    run.kill_worker("generator-0", "synthesizing")
+    run.kill_worker("generator-1", "synthesizing")
+    assert run.summary() == undisturbed
+
+
+def test_diagnoser_workers_killed_while_they_train_learn_and_checkpoint(undisturbed, tmp_path):
+    run = Run(tmp_path, *FLAGS)
+    run.kill_worker("diagnoser-0", "first training", 12)
+    partial = exists(tmp_path / "first", "diagnoser-*.unfinished.partial")
+    run.kill_worker("diagnoser-0", "checkpointing first training", 16, partial)
+    run.kill_worker("diagnoser-0", "learning", 1)
+    run.kill_worker("diagnoser-0", "checkpointing", 2, exists(tmp_path / "checkpoints", "round-*.partial"))
+    assert run.summary() == undisturbed
+
+
+def test_one_of_two_diagnoser_workers_killed_while_they_learn_together(tmp_path):
+    two = (*FLAGS, "--diagnoser-workers", "2", "--generator", "style-transfer")
+    undisturbed = Run(tmp_path / "undisturbed", *two).summary()
+    run = Run(tmp_path / "killed", *two)
+    run.kill_worker("diagnoser-1", "learning", 4)
+    assert run.summary() == undisturbed
+
+
+LADDER = [
+    ("diagnoser-0", "first training", 12, None),
+    ("diagnoser-0", "checkpointing first training", 16, ("first", "diagnoser-*.unfinished.partial")),
+    ("generator-0", "training planner", 12, None),
+    ("generator-0", "checkpointing flow", 16, ("first", "*/unfinished/flow.partial")),
+    ("generator-0", "synthesizing", 0, None),
+    ("diagnoser-0", "learning", 12, None),
+    ("diagnoser-0", "checkpointing", 3, ("checkpoints", "round-*.partial")),
+]
+"""Phases in the order in which a run comes through them: role, phase, least step or round, what must be there."""
+
+
+def test_a_run_in_one_process_killed_in_every_phase_and_resumed_each_time(undisturbed, tmp_path):
+    for role, phase, least, there in LADDER:
+        when = exists(tmp_path / there[0], there[1]) if there else lambda: True
+        Run(tmp_path, *FLAGS, "--lab", "local").kill_driver(role, phase, least, when)
+    assert Run(tmp_path, *FLAGS, "--lab", "local").summary() == undisturbed
+
+
+def test_the_driver_of_a_run_on_ray_killed_and_resumed_leaves_no_process(undisturbed, tmp_path):
+    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "first training", 12)
+    Run(tmp_path, *FLAGS).kill_driver("generator-training", "training flow", 12)
+    Run(tmp_path, *FLAGS).kill_driver("generator-0", "synthesizing")
+    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "learning", 2)
+    partial = exists(tmp_path / "checkpoints", "round-*.partial")
+    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "checkpointing", 2, partial)
+    assert Run(tmp_path, *FLAGS).summary() == undisturbed
+
+
+def test_a_run_killed_at_any_moment_and_resumed_until_it_is_done(undisturbed, tmp_path):
+    blows = stream("tests", "killed", 0)
+    for _ in range(5):
+        run = Run(tmp_path, *FLAGS, "--lab", "local")
+        run.wait_for_line("first training on")
+        time.sleep(blows.uniform(0, 2.5))
+        own = family(run.process.pid)
+        run.process.kill()
+        run.see_the_end_of(own)
+    assert Run(tmp_path, *FLAGS, "--lab", "local").summary() == undisturbed

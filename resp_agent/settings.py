@@ -155,12 +155,6 @@ class DiagnoserSettings:
     """Share of training examples that lose their narrative."""
     drop_audio: float = 0.05
     """Share of training examples that lose their audio."""
-    masks: int = 0
-    """Stretches of bands, and as many of time, masked in a training example; 0 for none."""
-    mask_bands: int = 12
-    """Widest masked stretch of mel bands."""
-    mask_ms: float = 300.0
-    """Longest masked stretch of time."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """The first training."""
 
@@ -188,7 +182,7 @@ class PlannerSettings:
     """Share of training examples that lose their narrative, 0 to 1."""
     drop_label: float = 0.1
     """Share of training examples whose label is not told, 0 to 1, for guidance."""
-    guidance: float = 1.0
+    guidance: float = 2.0
     """How far units are pulled to the label: 1 is not at all, above 1 costs twice the time."""
     keep_style: float = 0.9
     """Share of training examples whose units come from the recording as it is, not from a copy in another style."""

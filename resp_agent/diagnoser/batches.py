@@ -50,22 +50,8 @@ class Batches:
         return order
 
     def _view(self, example: Example, rng: np.random.Generator) -> View:
-        settings, window = self.settings, self.inputs.audio.frames
-        spare = len(example.patches) - window
+        spare = len(example.patches) - self.inputs.audio.frames
         start = int(rng.integers(spare + 1)) if spare > 0 else 0
         draw = rng.random()
-        return View(
-            example,
-            start,
-            hear=draw >= settings.drop_audio or not example.text,
-            read=draw < 1 - settings.drop_text,
-            masked_bands=_masks(rng, settings.masks, self.inputs.audio.mels, settings.mask_bands),
-            masked_patches=_masks(rng, settings.masks, window, round(settings.mask_ms / self.inputs.audio.hop_ms)),
-        )
-
-
-def _masks(rng: np.random.Generator, count: int, total: int, longest: int) -> tuple[slice, ...]:
-    """`count` stretches of up to `longest` places (SpecAugment, Park et al. 2019, section 2)."""
-    lengths = rng.integers(longest + 1, size=count)
-    starts = rng.integers(total - np.minimum(lengths, total) + 1)
-    return tuple(slice(int(start), int(start + length)) for start, length in zip(starts, lengths, strict=True))
+        hear = draw >= self.settings.drop_audio or not example.text
+        return View(example, start, hear=hear, read=draw < 1 - self.settings.drop_text)

@@ -39,10 +39,6 @@ class View:
     """False: the audio is withheld."""
     read: bool = True
     """False: the narrative is withheld."""
-    masked_bands: tuple[slice, ...] = ()
-    """Mel bands set to the training mean."""
-    masked_patches: tuple[slice, ...] = ()
-    """Patches of the window set to the training mean."""
 
 
 @dataclass(frozen=True)
@@ -112,10 +108,6 @@ class Inputs:
         for row, (audio, words) in enumerate(zip(heard, read, strict=True)):
             if audio is not None:
                 patches[row, : len(audio)] = torch.from_numpy(audio)
-                for bands in views[row].masked_bands:
-                    patches[row, :, bands] = 0
-                for masked in views[row].masked_patches:
-                    patches[row, masked] = 0
             text[row, : len(words)] = torch.tensor(words, dtype=torch.long)
         return Batch(
             patches=patches,

@@ -1,4 +1,4 @@
-"""`python -m tests.jobs.quick`: the curriculum job without its figures, which take longer than a run of preset `smoke`."""
+"""`python -m tests.jobs.quick`: the curriculum job without its figures, which take longer than a smoke run."""
 
 import sys
 

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from resp_agent.curriculum.beacon import read_beacons
@@ -46,8 +48,8 @@ class Run:
                 return
         raise AssertionError(f"the run ended without {part!r}:\n{self.process.stderr.read()}")
 
-    def freeze(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> dict:
-        """Stops the worker of a role inside a phase, from its `least`-th step or round on, while `when()` holds.
+    def freeze(self, place: "Place") -> dict:
+        """Stops a worker inside a phase.
 
         Returns:
             Its beacon, read again once the worker stood still: this is where it is.
@@ -55,37 +57,39 @@ class Run:
         deadline = time.monotonic() + PHASE_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise AssertionError(f"the run ended before {role} was {phase}:\n{self.process.communicate()}")
-            beacon = self._matching(role, phase, least)
-            if beacon and _running(beacon["pid"]) and when():
+                raise AssertionError(f"the run ended before {place} was reached:\n{self.process.communicate()}")
+            beacon = self._at(place)
+            if beacon and _running(beacon["pid"]):
                 os.kill(beacon["pid"], signal.SIGSTOP)
                 _wait(lambda pid=beacon["pid"]: _state(pid) == "T", 5.0)
-                if self._matching(role, phase, least) == beacon and when():
+                if self._at(place) == beacon:
                     return beacon
                 os.kill(beacon["pid"], signal.SIGCONT)
             time.sleep(0.0005)
-        raise AssertionError(f"{role} was never {phase}: {read_beacons(self.progress)}")
+        raise AssertionError(f"{place} was never reached: {read_beacons(self.progress)}")
 
-    def kill_worker(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> None:
+    def kill_worker(self, place: "Place") -> None:
         """SIGKILL to a worker inside a phase; returns when another process has taken its role over."""
-        struck = self.freeze(role, phase, least, when)
+        struck = self.freeze(place)
         os.kill(struck["pid"], signal.SIGKILL)
         assert _wait(lambda: not _running(struck["pid"]), 10.0)
-        # Nobody else wrote it: at its death the worker was where it had been seen.
-        assert self._beacon(role) in (struck, None) or self._beacon(role)["pid"] != struck["pid"]
-        assert _wait(lambda: (self._beacon(role) or struck)["pid"] != struck["pid"], START_S), f"nobody became {role}"
+        now = self._beacon(place.role)
+        assert now == struck or now["pid"] != struck["pid"], "it went on after it had been seen"
+        assert _wait(lambda: self._beacon(place.role)["pid"] != struck["pid"], START_S), f"nobody became {place.role}"
 
-    def kill_driver(self, role: str, phase: str, least: int = 0, when: Callable[[], bool] = lambda: True) -> None:
-        """SIGKILL to the driver while a worker is inside a phase; returns when no process of the run is left."""
-        struck = self.freeze(role, phase, least, when)
+    def kill_driver(self, *places: "Place") -> None:
+        """SIGKILL to the driver while workers are inside a phase each; returns when no process of the run is left."""
+        with ThreadPoolExecutor() as pool:
+            struck = list(pool.map(self.freeze, places))
         own = family(self.process.pid)
         self.process.kill()
         self.process.wait(10)
         assert self.process.returncode == -signal.SIGKILL
-        assert self._beacon(role) == struck
-        if struck["pid"] != self.process.pid and _running(struck["pid"]):
+        assert [self._beacon(place.role) for place in places] == struck
+        for beacon in struck:
             # A worker that outlives its driver for a moment goes on with what it did.
-            os.kill(struck["pid"], signal.SIGCONT)
+            if beacon["pid"] != self.process.pid and _running(beacon["pid"]):
+                os.kill(beacon["pid"], signal.SIGCONT)
         self.see_the_end_of(own)
 
     def see_the_end_of(self, processes: dict[int, str]) -> None:
@@ -103,10 +107,23 @@ class Run:
         except (OSError, json.JSONDecodeError):
             return None
 
-    def _matching(self, role: str, phase: str, least: int) -> dict | None:
-        beacon = self._beacon(role)
-        fits = beacon is not None and beacon["phase"] == phase
-        return beacon if fits and beacon.get("step", beacon.get("round", least)) >= least else None
+    def _at(self, place: "Place") -> dict | None:
+        beacon = self._beacon(place.role)
+        fits = beacon is not None and beacon["phase"] == place.phase
+        fits = fits and beacon.get("step", beacon.get("round", 0)) >= place.least
+        return beacon if fits and (not place.beside or any(self.folder.glob(place.beside))) else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker is to be struck."""
+
+    role: str
+    phase: str
+    least: int = 0
+    """First step of the phase (or round, where it tells no step) that will do."""
+    beside: str = ""
+    """A path that the run directory must hold at that moment."""
 
 
 def results(folder: Path) -> dict:
@@ -114,11 +131,6 @@ def results(folder: Path) -> dict:
     summary = json.loads((folder / "summary.json").read_text())
     assert summary.pop("seconds")
     return summary
-
-
-def exists(folder: Path, pattern: str) -> Callable[[], bool]:
-    """Whether the folder holds something of that pattern, to be asked again and again."""
-    return lambda: any(folder.glob(pattern))
 
 
 def family(pid: int) -> dict[int, str]:

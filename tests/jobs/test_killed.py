@@ -5,7 +5,7 @@ import time
 import pytest
 
 from resp_agent.randomness import stream
-from tests.jobs.runs import Run, exists, family
+from tests.jobs.runs import Place, Run, family
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -24,62 +24,64 @@ def undisturbed(tmp_path_factory):
     return Run(tmp_path_factory.mktemp("undisturbed"), *FLAGS, "--lab", "local").summary()
 
 
+FIRST_CHECKPOINT = Place(
+    "diagnoser-0", "checkpointing first training", 16, "first/diagnoser-*.unfinished.partial/engine"
+)
+CHECKPOINT = Place("diagnoser-0", "checkpointing", 2, "checkpoints/round-*.partial/engine")
+
+
 def test_generator_workers_killed_while_they_train_and_synthesize(undisturbed, tmp_path):
     run = Run(tmp_path, *FLAGS)
-    unfinished = tmp_path / "first"
-    run.kill_worker("generator-training", "training planner", 12)
-    run.kill_worker("generator-training", "checkpointing planner", 16, exists(unfinished, "*/unfinished/planner.partial"))
-    run.kill_worker("generator-training", "training flow", 12)
-    run.kill_worker("generator-training", "saving generator", 0, exists(unfinished, "*/weights.partial"))
-    run.kill_worker("generator-0", "synthesizing")
-    run.kill_worker("generator-1", "synthesizing")
+    run.kill_worker(Place("generator-training", "training planner", 12))
+    run.kill_worker(Place("generator-training", "checkpointing planner", 16, "first/*/unfinished/planner.partial"))
+    run.kill_worker(Place("generator-training", "training flow", 12))
+    run.kill_worker(Place("generator-training", "saving generator", 0, "first/*/weights.partial"))
+    run.kill_worker(Place("generator-0", "synthesizing"))
+    run.kill_worker(Place("generator-1", "synthesizing"))
     assert run.summary() == undisturbed
 
 
 def test_diagnoser_workers_killed_while_they_train_learn_and_checkpoint(undisturbed, tmp_path):
     run = Run(tmp_path, *FLAGS)
-    run.kill_worker("diagnoser-0", "first training", 12)
-    partial = exists(tmp_path / "first", "diagnoser-*.unfinished.partial")
-    run.kill_worker("diagnoser-0", "checkpointing first training", 16, partial)
-    run.kill_worker("diagnoser-0", "learning", 1)
-    run.kill_worker("diagnoser-0", "checkpointing", 2, exists(tmp_path / "checkpoints", "round-*.partial"))
+    run.kill_worker(Place("diagnoser-0", "first training", 12))
+    run.kill_worker(FIRST_CHECKPOINT)
+    run.kill_worker(Place("diagnoser-0", "learning", 4))
+    run.kill_worker(CHECKPOINT)
     assert run.summary() == undisturbed
 
 
 def test_one_of_two_diagnoser_workers_killed_while_they_learn_together(tmp_path):
-    two = (*FLAGS, "--diagnoser-workers", "2", "--generator", "style-transfer")
+    two = (*FLAGS, "--diagnoser-workers", "2", "--generator", "style-transfer", "--first", str(tmp_path / "first"))
     undisturbed = Run(tmp_path / "undisturbed", *two).summary()
     run = Run(tmp_path / "killed", *two)
-    run.kill_worker("diagnoser-1", "learning", 4)
+    run.kill_worker(Place("diagnoser-1", "learning", 4))
     assert run.summary() == undisturbed
 
 
-LADDER = [
-    ("diagnoser-0", "first training", 12, None),
-    ("diagnoser-0", "checkpointing first training", 16, ("first", "diagnoser-*.unfinished.partial")),
-    ("generator-0", "training planner", 12, None),
-    ("generator-0", "checkpointing flow", 16, ("first", "*/unfinished/flow.partial")),
-    ("generator-0", "synthesizing", 0, None),
-    ("diagnoser-0", "learning", 12, None),
-    ("diagnoser-0", "checkpointing", 3, ("checkpoints", "round-*.partial")),
+PLACES = [
+    Place("diagnoser-0", "first training", 12),
+    FIRST_CHECKPOINT,
+    Place("generator-0", "training planner", 12),
+    Place("generator-0", "checkpointing flow", 16, "first/*/unfinished/flow.partial"),
+    Place("generator-0", "synthesizing"),
+    Place("diagnoser-0", "learning", 12),
+    CHECKPOINT,
 ]
-"""Phases in the order in which a run comes through them: role, phase, least step or round, what must be there."""
+"""In the order in which a run comes through them."""
 
 
 def test_a_run_in_one_process_killed_in_every_phase_and_resumed_each_time(undisturbed, tmp_path):
-    for role, phase, least, there in LADDER:
-        when = exists(tmp_path / there[0], there[1]) if there else lambda: True
-        Run(tmp_path, *FLAGS, "--lab", "local").kill_driver(role, phase, least, when)
+    for place in PLACES:
+        Run(tmp_path, *FLAGS, "--lab", "local").kill_driver(place)
     assert Run(tmp_path, *FLAGS, "--lab", "local").summary() == undisturbed
 
 
 def test_the_driver_of_a_run_on_ray_killed_and_resumed_leaves_no_process(undisturbed, tmp_path):
-    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "first training", 12)
-    Run(tmp_path, *FLAGS).kill_driver("generator-training", "training flow", 12)
-    Run(tmp_path, *FLAGS).kill_driver("generator-0", "synthesizing")
-    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "learning", 2)
-    partial = exists(tmp_path / "checkpoints", "round-*.partial")
-    Run(tmp_path, *FLAGS).kill_driver("diagnoser-0", "checkpointing", 2, partial)
+    both = Place("diagnoser-0", "first training", 12), Place("generator-training", "training planner", 12)
+    Run(tmp_path, *FLAGS).kill_driver(*both)
+    Run(tmp_path, *FLAGS).kill_driver(Place("generator-0", "synthesizing"))
+    Run(tmp_path, *FLAGS).kill_driver(Place("diagnoser-0", "learning", 4))
+    Run(tmp_path, *FLAGS).kill_driver(CHECKPOINT)
     assert Run(tmp_path, *FLAGS).summary() == undisturbed
 
 

@@ -39,7 +39,9 @@ def test_ray_gives_what_one_process_gives(generators, local, first, tmp_path):
 def test_two_diagnoser_workers_agree_in_losses(local, first, tmp_path):
     summary = Run(tmp_path / "run", *SMOKE, "--diagnoser-workers", "2", "--first", str(first)).summary()
     # Once a decision differs in the last digits, a policy may ask for other clips: compared until then.
-    same = next((i for i, pair in enumerate(zip(summary["requests"], local["requests"], strict=True)) if pair[0] != pair[1]), 3)
+    same = next(
+        (i for i, pair in enumerate(zip(summary["requests"], local["requests"], strict=True)) if pair[0] != pair[1]), 3
+    )
     assert same >= 1
     steps = 6 + 3 * same
     assert np.abs(np.subtract(summary["losses"][:steps], local["losses"][:steps])).max() < 1e-4

@@ -24,6 +24,8 @@ def connect() -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     # Fractional reservations must not hide a node's GPUs from actors that were given none on purpose.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # A run that ends with one failure has no use for another one that nobody waited for.
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
     try:
         if address not in OWN:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)

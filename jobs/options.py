@@ -37,6 +37,12 @@ class CurriculumJob:
 
     def __post_init__(self):
         check_choice(self.policy)
+        training, ranks = self.settings.diagnoser.training, self.place.diagnoser_workers
+        if self.place.lab == "ray" and training.batch % (ranks * training.accumulation):
+            raise UserError(
+                f"the diagnoser's batch of {training.batch} does not divide over {ranks} workers x "
+                f"{training.accumulation} micro-batches: change --diagnoser.training.batch or --diagnoser-workers"
+            )
 
     @property
     def folder(self) -> Path:
@@ -84,12 +90,13 @@ def identity(job: CurriculumJob) -> dict:
 
 
 def _value_of(flag: str, argv: list[str]) -> str | None:
+    found = None
     for index, word in enumerate(argv):
         if word == flag and index + 1 < len(argv):
-            return argv[index + 1]
-        if word.startswith(flag + "="):
-            return word.partition("=")[2]
-    return None
+            found = argv[index + 1]
+        elif word.startswith(flag + "="):
+            found = word.partition("=")[2]
+    return found
 
 
 def _begun(folder: Path) -> CurriculumJob:

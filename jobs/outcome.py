@@ -42,7 +42,7 @@ def finish(job: CurriculumJob, rounds: Rounds, lab: EpisodeLab, judge: Judge) ->
         test_after=after,
         summary=summary,
         clips=_some_clips(rounds),
-        real=_real_beside(rounds, lab.corpus),
+        real=_real_beside(lab.corpus),
         notes=list(lab.corpus.notes),
         quarantine=lab.corpus.quarantine(),
     )
@@ -110,13 +110,13 @@ def _some_clips(rounds: Rounds) -> list[Recording]:
     return [from_table(pq.read_table(rounds.run.path / last[label]))[0] for label in chosen]
 
 
-def _real_beside(rounds: Rounds, corpus: Corpus) -> list[Recording]:
-    """A real training recording of each label."""
-    by_label: dict[str, list[Recording]] = {}
+def _real_beside(corpus: Corpus) -> list[Recording]:
+    """A real training recording of each label in each style that training holds, to be heard beside the clips."""
+    by_cell: dict[tuple[str, str], list[Recording]] = {}
     for recording in corpus.split("train"):
-        by_label.setdefault(recording.label, []).append(recording)
-    rng = stream("report", "real")
-    return [recordings[rng.integers(len(recordings))] for recordings in by_label.values()]
+        by_cell.setdefault((recording.label, recording.style), []).append(recording)
+    rng = stream("report", "real", corpus.fingerprint)
+    return [recordings[rng.integers(len(recordings))] for _, recordings in sorted(by_cell.items())]
 
 
 def _versions() -> dict[str, str]:

@@ -292,6 +292,9 @@ class CurriculumSettings:
             self.rounds < 1 or self.requests_per_round < 1 or self.steps_per_round < 1,
             "rounds, requests per round and steps per round are at least 1",
         )
+        _refuse(
+            not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0"
+        )
         _refuse(not 0 < self.synthetic_share < 1, f"a synthetic share of {self.synthetic_share} is outside 0 to 1")
         _refuse(
             self.hardness_levels != 1,

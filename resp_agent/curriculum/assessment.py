@@ -53,7 +53,7 @@ class Assessment:
 
     @property
     def by_label(self) -> dict[str, np.ndarray]:
-        """`precision`, `recall`, `f1`, `confidence` (mean probability of the true label): (C,); 0 for labels not held."""
+        """`precision`, `recall`, `f1`, `confidence` (mean probability of the true label): (C,); 0 if not held."""
         precision, recall, f1, _ = precision_recall_fscore_support(
             self.truth, self.predicted, labels=range(len(self.labels)), zero_division=0.0
         )

@@ -9,7 +9,7 @@ CONTENTS = ("planned", "exemplar")
 
 @dataclass(frozen=True)
 class Request:
-    """`count` clips of a label in a style. One worker makes it whole: no batch depends on how many workers there are."""
+    """`count` clips of a label in a style. One worker makes it whole: batches depend on no worker count."""
 
     label: str
     style: str

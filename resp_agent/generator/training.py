@@ -1,5 +1,6 @@
 """First training of the generator: styles, units, planner and flow, from the training split only, resumable."""
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -51,7 +52,9 @@ def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
 
     Machines whose weights differ in the last digits thus agree in clip ids.
     """
-    parts = [settings.audio, settings.generator, settings.seed, [recording.id for recording in train]]
+    # Where content comes from is the request's to say.
+    chosen = dataclasses.replace(settings.generator, content="planned")
+    parts = [settings.audio, chosen, settings.seed, [recording.id for recording in train]]
     if settings.generator.kind == "oracle":
         parts.append(settings.simulation)
     return fingerprint(*parts)

@@ -67,7 +67,7 @@ def contents(folder: Path) -> dict[str, str]:
         (["--simulation.train-counts", "8"], ["8 labels", "not 1"]),
         (["--diagnoser.training.learning-rate", "0"], ["learning rate of 0", "above 0"]),
         (["--curriculum.learning-rate", "-1"], ["learning rate of -1", "above 0"]),
-        (["--lab", "ray", "--diagnoser-workers", "3"], ["batch of 8", "3 ranks", "number of workers"]),
+        (["--lab", "ray", "--diagnoser-workers", "3"], ["batch of 8", "3 workers", "--diagnoser-workers"]),
         (["--generator", "oracle", "--corpus", "icbhi=recordings"], ["oracle", "icbhi=recordings", "trained"]),
         (["--corpus", "missing"], ["missing", "check the path"]),
         (["--corpus", "icbhi=missing"], ["missing"]),

@@ -8,7 +8,8 @@ import numpy as np
 def seed_of(*path: object) -> int:
     """A 64-bit seed from a path of plain values, such as (run seed, "round", 3, "request", 0, "clip", 1).
 
-    The same path gives the same seed in every process and on every machine; different paths are independent.
+    The same path gives the same seed in every process and on every machine; different paths are independent, as long
+    as no text in them holds a slash.
     """
     text = "/".join(f"{type(part).__name__}:{part}" for part in path)
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")

@@ -79,14 +79,14 @@ def test_shards_come_in_the_order_of_requests_whoever_made_them(studio, tmp_path
 
 def test_what_training_refuses_keeps_its_sentence(studio, tmp_path):
     (tmp_path / "refuse").touch()
-    with pytest.raises(UserError, match="^no second patient: add one$"):
+    with pytest.raises(UserError, match=r"^no second patient: add one$"):
         studio.synthesize([])
 
 
 def test_what_loading_and_making_refuse_keeps_its_sentence(studio, tmp_path):
     (tmp_path / "broken").touch()
-    with pytest.raises(RunFailed, match="^the weights are not what was written$"):
+    with pytest.raises(RunFailed, match=r"^the weights are not what was written$"):
         studio.synthesize([])
     (tmp_path / "broken").unlink()
-    with pytest.raises(UserError, match="^no such style: choose another$"):
+    with pytest.raises(UserError, match=r"^no such style: choose another$"):
         studio.synthesize(requests((1, 1), (99, 1)))

@@ -1,0 +1,31 @@
+"""Settings as frozen dataclasses, and the presets that fill them.
+
+Whatever changes a result is in `Settings`; where it runs is in `Placement` and changes nothing but the time.
+"""
+
+from resp_agent.settings.audio import AudioSettings, SimulationSettings
+from resp_agent.settings.diagnoser import DiagnoserSettings, TrainingSettings
+from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
+from resp_agent.settings.plain import fingerprint, from_plain, to_plain
+from resp_agent.settings.presets import PRESETS, preset, smoke, tiny
+from resp_agent.settings.run import CurriculumSettings, Placement, Settings
+
+__all__ = [
+    "PRESETS",
+    "AudioSettings",
+    "CurriculumSettings",
+    "DiagnoserSettings",
+    "FlowSettings",
+    "GeneratorSettings",
+    "Placement",
+    "PlannerSettings",
+    "Settings",
+    "SimulationSettings",
+    "TrainingSettings",
+    "fingerprint",
+    "from_plain",
+    "preset",
+    "smoke",
+    "tiny",
+    "to_plain",
+]

@@ -1,0 +1,79 @@
+"""Settings of training, and of the diagnoser."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resp_agent.settings.checks import refuse
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How a model is trained: the same loop for all of them."""
+
+    steps: int = 300
+    """Optimizer steps."""
+    batch: int = 32
+    """Recordings in a step, over all ranks and accumulated micro-batches."""
+    learning_rate: float = 2e-3
+    """Peak rate of AdamW."""
+    warmup: int = 20
+    """Steps of linear warm-up."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    averaging: float = 0.97
+    """Decay of the moving average of weights, 0 to 1 (1 excluded)."""
+    clipping: float = 1.0
+    """Largest gradient norm."""
+    accumulation: int = 1
+    """Micro-batches in a step."""
+    zero_stage: int = 0
+    """DeepSpeed ZeRO stage, 0 to 3."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the forward and backward pass; masters are fp32."""
+    checkpoint_every: int = 100
+    """Steps between checkpoints; a killed training loses fewer."""
+
+    def __post_init__(self):
+        refuse(self.steps < 1 or self.batch < 1, "training needs at least 1 step and a batch of at least 1")
+        refuse(
+            self.batch % self.accumulation != 0,
+            f"a batch of {self.batch} does not divide into {self.accumulation} micro-batches",
+        )
+        refuse(not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0")
+        refuse(not 0 <= self.averaging < 1, f"averaging {self.averaging} is outside 0 to 1")
+        refuse(self.zero_stage not in range(4), f"ZeRO stage {self.zero_stage} is none of 0, 1, 2, 3")
+        refuse(self.checkpoint_every < 1, "checkpoint_every counts steps: give at least 1")
+
+
+@dataclass(frozen=True)
+class DiagnoserSettings:
+    """The weaving diagnoser."""
+
+    width: int = 64
+    """Width of a token."""
+    layers: int = 2
+    """Transformer layers."""
+    heads: int = 4
+    """Attention heads."""
+    token_ms: float = 40.0
+    """Distance of audio tokens; a multiple of the hop."""
+    window_ms: float = 400.0
+    """Reach of window attention, both sides together."""
+    anchor_ms: float = 80.0
+    """Distance of audio anchors (tokens with global attention); a multiple of token_ms."""
+    text_tokens: int = 128
+    """Longest narrative, in tokens."""
+    drop_text: float = 0.5
+    """Share of training examples that lose their narrative."""
+    drop_audio: float = 0.05
+    """Share of training examples that lose their audio."""
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    """The first training."""
+
+    def __post_init__(self):
+        refuse(self.width % self.heads != 0, f"a width of {self.width} does not divide into {self.heads} heads")
+        refuse(
+            self.anchor_ms % self.token_ms != 0,
+            f"anchors every {self.anchor_ms} ms do not fall on tokens every {self.token_ms} ms",
+        )
+        refuse(self.drop_text + self.drop_audio > 1, "drop_text and drop_audio together exceed 1")

@@ -23,6 +23,10 @@ def run_job(job: Job, argv: Sequence[str] | None = None) -> int:
     """
     try:
         return job(None if argv is None else list(argv)) or 0
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as in `... --help | head`; nothing more can be said to them.
+        sys.stdout = None
+        return 0
     except KeyboardInterrupt:
         _say("interrupted")
         return INTERRUPTED

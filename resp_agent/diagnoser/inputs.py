@@ -11,7 +11,7 @@ from resp_agent.audio.features import log_mel
 from resp_agent.corpus.schema import Recording
 from resp_agent.diagnoser.model import Batch
 from resp_agent.diagnoser.text import Vocabulary
-from resp_agent.settings import AudioSettings
+from resp_agent.settings import AudioSettings, DiagnoserSettings
 
 FILE = "inputs.json"
 
@@ -54,6 +54,8 @@ class Inputs:
     """(M,) likewise."""
     vocabulary: tuple[str, ...]
     text_tokens: int
+    centre: str = "corpus"
+    """See `DiagnoserSettings.centre`."""
 
     @classmethod
     def fit(
@@ -62,7 +64,7 @@ class Inputs:
         labels: tuple[str, ...],
         styles: tuple[str, ...],
         audio: AudioSettings,
-        text_tokens: int,
+        diagnoser: DiagnoserSettings,
     ) -> "Inputs":
         """Statistics and vocabulary of the training split."""
         totals, squares, frames = np.zeros(audio.mels), np.zeros(audio.mels), 0
@@ -74,12 +76,15 @@ class Inputs:
         mean = totals / frames
         deviation = np.sqrt(np.maximum(squares / frames - mean**2, 1e-6))
         words = Vocabulary.fit([recording.narrative for recording in train]).words
-        return cls(audio, labels, styles, tuple(mean.tolist()), tuple(deviation.tolist()), words, text_tokens)
+        statistics = tuple(mean.tolist()), tuple(deviation.tolist())
+        return cls(audio, labels, styles, *statistics, words, diagnoser.text_tokens, diagnoser.centre)
 
     def example(self, recording: Recording) -> Example:
         """One recording, whole."""
         patches = log_mel(torch.from_numpy(recording.waveform), self.audio).numpy()
         mean, deviation = np.asarray(self.mean, np.float32), np.asarray(self.deviation, np.float32)
+        if self.centre == "recording":
+            mean = patches.mean(axis=0)
         return Example(
             id=recording.id,
             patches=(patches - mean) / deviation,

@@ -56,7 +56,7 @@ class Learner:
         self._corpus = Corpus.open(corpus)
         train = self._corpus.split("train")
         diagnoser = settings.diagnoser
-        self.inputs = Inputs.fit(train, self._corpus.labels, self._corpus.styles, settings.audio, diagnoser.text_tokens)
+        self.inputs = Inputs.fit(train, self._corpus.labels, self._corpus.styles, settings.audio, diagnoser)
         self._train = [self.inputs.example(recording) for recording in train]
         self._valid = [self.inputs.example(recording) for recording in self._corpus.split("valid")]
         self._clips: dict[str, list[Example]] = {}

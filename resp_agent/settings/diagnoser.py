@@ -49,6 +49,9 @@ class TrainingSettings:
 class DiagnoserSettings:
     """The weaving diagnoser."""
 
+    centre: Literal["corpus", "recording"] = "corpus"
+    """What log-mel is centred on: the training split's mean, or each recording's own, which takes a device's linear
+    response out of it (and with it what levels say of a disease)."""
     width: int = 64
     """Width of a token."""
     layers: int = 2

@@ -84,8 +84,8 @@ class GeneratorSettings:
     kind: Annotated[Literal["trained", "oracle", "style-transfer"], tyro.conf.arg(aliases=["--generator"])] = "trained"
     """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model;
     `oracle`: the simulator (embedded corpus only)."""
-    content: Literal["planned", "exemplar"] = "planned"
-    """Where a clip's units come from: a plan, or a real recording of the label."""
+    content: Literal["planned", "exemplar"] = "exemplar"
+    """Where a clip's units come from: a plan, or a real training recording of the label, rendered in another style."""
     units: int = 192
     """Codebook size."""
     unit_components: int = 16

@@ -57,6 +57,7 @@ class Settings:
     """Everything that changes a result. Saved with it, and compared on resuming."""
 
     preset: str = "tiny"
+    """What gives every setting that no flag names: `tiny` (minutes on a laptop) or `smoke` (seconds, to check code)."""
     corpus: str = "embedded"
     """`embedded`, a corpus directory, or raw sources as `icbhi=<path>,sprsound=<path>`."""
     seed: int = 0

@@ -83,7 +83,7 @@ def test_a_style_that_no_clip_can_have_stays_unknown(tmp_path):
 
 def test_a_folder_with_a_run_is_refused_and_one_without_too(run, tmp_path):
     before = {path: path.read_bytes() for path in run.path.iterdir()}
-    with pytest.raises(UserError, match="holds a run already.*--resume.*another --out"):
+    with pytest.raises(UserError, match=r"holds a run already.*--resume.*another --out"):
         RunDirectory.create(run.path, {"policy": "other"})
     assert {path: path.read_bytes() for path in run.path.iterdir()} == before
     with pytest.raises(UserError, match="holds no run to resume"):
@@ -95,7 +95,7 @@ def test_a_folder_with_a_run_is_refused_and_one_without_too(run, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written.*another --out"):
+    with pytest.raises(UserError, match=r"cannot be written.*another --out"):
         RunDirectory.create(tmp_path / "file" / "run", IDENTITY)
 
     def full(handle):
@@ -111,7 +111,7 @@ def test_a_run_is_held_to_the_corpus_that_it_began_with(run):
     assert run.identity == IDENTITY | {"corpus": "aa"}
     run.hold_to_corpus("aa")
     before = (run.path / SETTINGS).read_bytes()
-    with pytest.raises(UserError, match="begun on corpus aa and this is bb.*start a new run"):
+    with pytest.raises(UserError, match=r"begun on corpus aa and this is bb.*start a new run"):
         run.hold_to_corpus("bb")
     assert (run.path / SETTINGS).read_bytes() == before
 

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from resp_agent.corpus.schema import Recording
 from resp_agent.diagnoser.inputs import Example, Inputs, View
 from resp_agent.diagnoser.model import Diagnoser
 from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
@@ -67,6 +68,20 @@ def test_scores_are_means_over_windows_in_any_batch():
         [model.logits(INPUTS.collate(INPUTS.windows(example))).detach().double().mean(dim=0) for example in examples]
     )
     np.testing.assert_allclose(logits, slow, atol=1e-5)
+
+
+def test_centring_on_the_recording_takes_out_a_constant_response():
+    loud = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    recordings = [
+        Recording("r", "s", "p", "a", "a", "s", waveform, 16000, "x", "train")
+        for waveform in (loud, loud * np.float32(0.25))
+    ]
+    fitted = Inputs.fit(recordings, ("a",), ("s",), AUDIO, DiagnoserSettings(centre="recording"))
+    one, other = (fitted.example(recording).patches for recording in recordings)
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    corpus = Inputs.fit(recordings, ("a",), ("s",), AUDIO, DiagnoserSettings())
+    assert abs(corpus.example(recordings[0]).patches - corpus.example(recordings[1]).patches).min() > 0.5
+    assert abs(np.concatenate([corpus.example(each).patches for each in recordings]).mean()) < 1e-3
 
 
 def test_learns_a_rule_from_audio():

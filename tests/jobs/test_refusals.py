@@ -195,6 +195,8 @@ def test_a_run_that_failed_in_a_round_keeps_what_it_had_and_is_not_mixed_with_an
     write_corpus(recordings, corpus)
     assert "the loss became nan" in said(FAILED, "--resume", run, "--lab", "local")
     assert [entry["round"] for entry in RunDirectory(run).rounds()] == [0]
+    # It remembered where its models were.
+    assert not (run / "first").exists()
 
 
 def test_a_checkpoint_that_is_not_what_was_written(said, tmp_path, trained):

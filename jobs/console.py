@@ -1,8 +1,17 @@
 """What a run says while it goes: a line a phase, a line a round."""
 
 import sys
+import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from resp_agent.curriculum.beacon import read_beacons
+
+WATCH_S = 10.0
+"""Time between looks at what workers do, in phases that take minutes."""
 
 
 class Console:
@@ -21,6 +30,27 @@ class Console:
         minutes, seconds = divmod(int(self.elapsed_s), 60)
         print(f"[{minutes:2d}:{seconds:02d}] {text}", file=sys.stdout, flush=True)
 
+    @contextmanager
+    def watching(self, progress: Path) -> Iterator[None]:
+        """Says every `WATCH_S` seconds what the workers do, as long as they move."""
+        over, began = threading.Event(), time.time()
+
+        def watch() -> None:
+            said = ""
+            while not over.wait(WATCH_S):
+                now = _doing(progress, began)
+                if now and now != said:
+                    self.say(f"  {now}")
+                said = now
+
+        thread = threading.Thread(target=watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
     def round(self, entry: dict, rounds: int, spent: int, budget: int) -> None:
         """The line of a journal entry."""
         cells = Counter()
@@ -32,3 +62,13 @@ class Console:
             f"round {entry['round']}/{rounds}  macro-F1 {entry['valid_macro_f1']:.3f}  reward {entry['reward']:+.3f}  "
             f"clips {spent}/{budget}  {asked}{more}"
         )
+
+
+def _doing(progress: Path, since_s: float) -> str:
+    """What workers have said since a time, in one phrase; steps where there are any."""
+    told = []
+    for role, beacon in read_beacons(progress).items():
+        if beacon["time_s"] >= since_s and beacon["phase"] != "waiting":
+            step = f" step {beacon['step']}" if "step" in beacon else ""
+            told.append(f"{role}: {beacon['phase']}{step}")
+    return ", ".join(told)

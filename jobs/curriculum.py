@@ -28,12 +28,14 @@ def curriculum(job: CurriculumJob) -> dict:
         console.say(f"this run is complete: {run.path / 'report.html'}")
         return run.summary()
 
+    console.say(f"run directory {run.path.resolve()}")
     with make_environment(job) as env:
         lab, synthesis = env.unwrapped.lab, job.policy != NONE
         run.hold_to_corpus(lab.corpus.fingerprint)
         rounds = Rounds(run, console, settings)
         console.say(f"first training on {lab.corpus.describe()}")
-        rounds.add_seconds(lab.prepare(synthesis))
+        with console.watching(run.path / "progress"):
+            rounds.add_seconds(lab.prepare(synthesis))
 
         policy = make_policy(job.policy, lab.labels, lab.styles, settings.curriculum.requests_per_round)
         if rounds.journal:

@@ -1,6 +1,5 @@
 """Where things lie in a workspace; every node of a run reads and writes the same one."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,6 @@ class Folders:
         return self.first / f"diagnoser-{fingerprint(*parts)}"
 
     def generator(self, settings: Settings, corpus: Corpus) -> Path:
-        """The generator of these settings and this corpus; planned and exemplar content come from the same one."""
-        chosen = dataclasses.replace(settings.generator, content="planned")
-        key = fingerprint(corpus.fingerprint, settings.audio, chosen, settings.seed, settings.threads)
+        """The generator of these settings and this corpus."""
+        key = fingerprint(corpus.fingerprint, settings.audio, settings.generator, settings.seed, settings.threads)
         return self.first / f"generator-{key}"

@@ -97,6 +97,11 @@ class PlannedGenerator:
         trained to render what was heard in one style in another, so that is what it is given.
         """
         models, planner = self._models, self._settings.generator.planner
+        if models.planner is None:
+            raise UserError(
+                "this generator was trained for exemplar content and has no planner: "
+                "ask it for exemplar content, or train one with --generator.content planned"
+            )
         material, slots = models.material, []
         for index, content in zip(indices, contents, strict=True):
             recording = material.recordings[content]

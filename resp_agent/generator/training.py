@@ -1,6 +1,5 @@
 """First training of the generator: styles, units, planner and flow, from the training split only, resumable."""
 
-import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -43,7 +42,8 @@ class Models:
     codebook: Codebook
     tokens: Tokens
     vocabulary: Vocabulary
-    planner: Planner
+    planner: Planner | None
+    """Of a generator whose content is planned."""
     flow: Flow
 
 
@@ -52,9 +52,7 @@ def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
 
     Machines whose weights differ in the last digits thus agree in clip ids.
     """
-    # Where content comes from is the request's to say.
-    chosen = dataclasses.replace(settings.generator, content="planned")
-    parts = [settings.audio, chosen, settings.seed, [recording.id for recording in train]]
+    parts = [settings.audio, settings.generator, settings.seed, [recording.id for recording in train]]
     if settings.generator.kind == "oracle":
         parts.append(settings.simulation)
     return fingerprint(*parts)
@@ -92,10 +90,10 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
     writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
     rendering = FlowExamples(settings, material, codebook, tokens, draw)
     chosen, work = settings.generator, folder / UNFINISHED
-    weights = {
-        "planner": _train_part("planner", planner, writing, chosen.planner.training, work, name, told),
-        "flow": _train_part("flow", flow, rendering, chosen.flow.training, work, name, told),
-    }
+    weights = {}
+    if planner is not None:
+        weights["planner"] = _train_part("planner", planner, writing, chosen.planner.training, work, name, told)
+    weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told)
 
     def save(partial: Path) -> None:
         if not _first():
@@ -135,6 +133,8 @@ def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> 
     vocabulary = Vocabulary(told["units"], tuple(told["labels"]), tuple(told["words"]))
     planner, flow = _models(settings, codebook, tokens, vocabulary)
     for model, name in ((planner, "planner"), (flow, "flow")):
+        if model is None:
+            continue
         model.load_state_dict(load_file(final / f"{name}.safetensors"))
         model.to(device()).eval()
     return Models(material, codebook, tokens, vocabulary, planner, flow)
@@ -165,10 +165,13 @@ def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens
     return codebook, Tokens.fit(patches[::2], chosen.flow.frames_per_token, chosen.flow.components)
 
 
-def _models(settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: Vocabulary) -> tuple[Planner, Flow]:
-    mels, seed = settings.audio.mels, settings.seed
-    torch.manual_seed(seed_of(seed, "planner", "weights") % 2**63)
-    planner = Planner(settings.generator.planner, vocabulary, 6 * mels)
+def _models(
+    settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: Vocabulary
+) -> tuple[Planner | None, Flow]:
+    mels, seed, planner = settings.audio.mels, settings.seed, None
+    if settings.generator.content == "planned":
+        torch.manual_seed(seed_of(seed, "planner", "weights") % 2**63)
+        planner = Planner(settings.generator.planner, vocabulary, 6 * mels)
     torch.manual_seed(seed_of(seed, "flow", "weights") % 2**63)
     centroids = codebook.decode(np.arange(codebook.units))
     return planner, Flow(

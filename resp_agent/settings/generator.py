@@ -85,7 +85,8 @@ class GeneratorSettings:
     """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model;
     `oracle`: the simulator (embedded corpus only)."""
     content: Literal["planned", "exemplar"] = "exemplar"
-    """Where a clip's units come from: a plan, or a real training recording of the label, rendered in another style."""
+    """Where a clip's units come from: a plan, or a real training recording of the label, rendered in another style.
+    The planner is trained only where content is planned."""
     units: int = 192
     """Codebook size."""
     unit_components: int = 16

@@ -23,6 +23,7 @@ def smoke() -> Settings:
         audio=AudioSettings(clip_s=1.0),
         diagnoser=DiagnoserSettings(width=32, layers=1, training=short),
         generator=GeneratorSettings(
+            content="planned",
             units=16,
             griffin_lim_iterations=2,
             planner=PlannerSettings(width=32, layers=1, training=short),

@@ -59,6 +59,7 @@ def settings(seed: int = 0, **generator) -> Settings:
     """The smallest generator in which every part works."""
     short = TrainingSettings(steps=4, batch=4, warmup=1, checkpoint_every=2)
     made = GeneratorSettings(
+        content="planned",
         units=12,
         griffin_lim_iterations=2,
         planner=PlannerSettings(width=16, layers=1, heads=2, training=short),

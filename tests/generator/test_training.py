@@ -4,7 +4,9 @@ import json
 import pytest
 from safetensors.numpy import load_file
 
+from resp_agent.curriculum.request import Request
 from resp_agent.errors import CorruptCheckpoint, RunFailed, UserError
+from resp_agent.generator.synthesizer import make_generator
 from resp_agent.generator.training import FINAL, UNFINISHED, generator_fingerprint, load_generator, train_generator
 from tests.generator.made_up import LABELS, recording, settings, train_split
 
@@ -140,3 +142,15 @@ def test_test_recordings_are_refused(tmp_path):
     train = [dataclasses.replace(one, split="test") for one in train_split()]
     with pytest.raises(UserError, match="train only"):
         train_generator(settings(), train, tmp_path)
+
+
+def test_a_generator_of_exemplar_content_has_no_planner_and_says_so(tmp_path):
+    made, train = settings(), train_split()
+    exemplar = dataclasses.replace(made, generator=dataclasses.replace(made.generator, content="exemplar"))
+    train_generator(exemplar, train, tmp_path)
+    assert not (tmp_path / "weights" / "planner.safetensors").exists()
+    generator = make_generator(exemplar, train, tmp_path)
+    request = Request(train[0].label, train[0].style, 1, 0, content="planned")
+    with pytest.raises(UserError, match=r"has no planner.*--generator.content planned"):
+        generator.synthesize(request)
+    assert len(generator.synthesize(dataclasses.replace(request, content="exemplar"))) == 1

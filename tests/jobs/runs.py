@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from resp_agent.curriculum.beacon import read_beacons
 
@@ -20,6 +21,8 @@ AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 
 class Run:
     """A curriculum process that has begun."""
+
+    begun: ClassVar[list["Run"]] = []
 
     def __init__(self, folder: Path, *flags: str):
         self.folder, self.progress = folder, folder / "progress"
@@ -34,6 +37,18 @@ class Run:
             text=True,
             env=environment,
         )
+        self.frozen: list[int] = []
+        self.begun.append(self)
+
+    @classmethod
+    def end_all(cls) -> None:
+        """Leaves no process behind, whatever a test came to."""
+        for run in cls.begun:
+            left = family(run.process.pid) if run.process.poll() is None else {}
+            for pid in filter(_running, [*run.frozen, *left]):
+                os.kill(pid, signal.SIGKILL)
+            run.process.wait(10)
+        cls.begun.clear()
 
     def summary(self) -> dict:
         """The summary, once the run has ended well."""
@@ -60,6 +75,7 @@ class Run:
                 raise AssertionError(f"the run ended before {place} was reached:\n{self.process.communicate()}")
             beacon = self._at(place)
             if beacon and _running(beacon["pid"]):
+                self.frozen.append(beacon["pid"])
                 os.kill(beacon["pid"], signal.SIGSTOP)
                 _wait(lambda pid=beacon["pid"]: _state(pid) == "T", 5.0)
                 if self._at(place) == beacon:

@@ -17,6 +17,14 @@ FLAGS = (
     *("--curriculum.steps-per-round", "8"),
 )
 """Preset `smoke` with longer phases, to have something to strike."""
+ALONE = ("--generators", "1")
+"""For tests that strike elsewhere: a worker less to start."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    Run.end_all()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +50,7 @@ def test_generator_workers_killed_while_they_train_and_synthesize(undisturbed, t
 
 
 def test_diagnoser_workers_killed_while_they_train_learn_and_checkpoint(undisturbed, tmp_path):
-    run = Run(tmp_path, *FLAGS)
+    run = Run(tmp_path, *FLAGS, *ALONE)
     run.kill_worker(Place("diagnoser-0", "first training", 12))
     run.kill_worker(FIRST_CHECKPOINT)
     run.kill_worker(Place("diagnoser-0", "learning", 4))
@@ -51,7 +59,16 @@ def test_diagnoser_workers_killed_while_they_train_learn_and_checkpoint(undistur
 
 
 def test_one_of_two_diagnoser_workers_killed_while_they_learn_together(tmp_path):
-    two = (*FLAGS, "--diagnoser-workers", "2", "--generator", "style-transfer", "--first", str(tmp_path / "first"))
+    two = (
+        *FLAGS,
+        *ALONE,
+        "--diagnoser-workers",
+        "2",
+        "--generator",
+        "style-transfer",
+        "--first",
+        str(tmp_path / "first"),
+    )
     undisturbed = Run(tmp_path / "undisturbed", *two).summary()
     run = Run(tmp_path / "killed", *two)
     run.kill_worker(Place("diagnoser-1", "learning", 4))
@@ -78,16 +95,15 @@ def test_a_run_in_one_process_killed_in_every_phase_and_resumed_each_time(undist
 
 def test_the_driver_of_a_run_on_ray_killed_and_resumed_leaves_no_process(undisturbed, tmp_path):
     both = Place("diagnoser-0", "first training", 12), Place("generator-training", "training planner", 12)
-    Run(tmp_path, *FLAGS).kill_driver(*both)
-    Run(tmp_path, *FLAGS).kill_driver(Place("generator-0", "synthesizing"))
-    Run(tmp_path, *FLAGS).kill_driver(Place("diagnoser-0", "learning", 4))
-    Run(tmp_path, *FLAGS).kill_driver(CHECKPOINT)
-    assert Run(tmp_path, *FLAGS).summary() == undisturbed
+    Run(tmp_path, *FLAGS, *ALONE).kill_driver(*both)
+    Run(tmp_path, *FLAGS, *ALONE).kill_driver(Place("generator-0", "synthesizing"))
+    Run(tmp_path, *FLAGS, *ALONE).kill_driver(CHECKPOINT)
+    assert Run(tmp_path, *FLAGS, *ALONE).summary() == undisturbed
 
 
 def test_a_run_killed_at_any_moment_and_resumed_until_it_is_done(undisturbed, tmp_path):
     blows = stream("tests", "killed", 0)
-    for _ in range(5):
+    for _ in range(4):
         run = Run(tmp_path, *FLAGS, "--lab", "local")
         run.wait_for_line("first training on")
         time.sleep(blows.uniform(0, 2.5))

@@ -9,6 +9,12 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 SMOKE = ("--preset", "smoke")
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_left():
+    yield
+    Run.end_all()
+
+
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     return Run(tmp_path_factory.mktemp("local"), *SMOKE, "--lab", "local").summary()

@@ -90,7 +90,7 @@ def _summary(job, rounds, corpus: Corpus, before, after, interval) -> dict:
         "quarantined": corpus.quarantined,
         "corpus": corpus.fingerprint,
         "notes": list(corpus.notes),
-        "seconds": rounded(rounds.seconds),
+        "seconds": rounded(rounds.seconds | {"all": rounds.console.elapsed_s}),
     }
 
 

@@ -28,13 +28,18 @@ def join_process_group() -> tuple[int, int]:
         (rank, world size). NCCL on GPUs, gloo on CPUs.
     """
     if not dist.is_initialized():
-        if "WORLD_SIZE" not in os.environ:
-            os.environ.update(
-                RANK="0", LOCAL_RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port())
-            )
         os.environ.setdefault("LOCAL_RANK", "0")
+        alone = {} if "WORLD_SIZE" in os.environ else _group_of_one()
+        os.environ.update(alone)
         quiet_deepspeed().init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+        # Processes started from here must not take this group for theirs.
+        for name in alone:
+            del os.environ[name]
     return dist.get_rank(), dist.get_world_size()
+
+
+def _group_of_one() -> dict[str, str]:
+    return {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
 
 
 def quiet_deepspeed():

@@ -1,6 +1,7 @@
 """The engine: exact resuming at every ZeRO stage, the same losses on any number of ranks, an average that is one."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -109,6 +110,11 @@ def test_learning_rates_warm_up_and_decay():
     assert linear(2) == 1.0
     assert linear(9) == pytest.approx(0.125)
     assert all(linear(step) >= linear(step + 1) for step in range(2, 9))
+
+
+def test_training_alone_leaves_no_group_in_the_environment_for_children_to_join():
+    engine(TrainingSettings(batch=16))
+    assert not {"WORLD_SIZE", "RANK", "MASTER_PORT"} & set(os.environ)
 
 
 def test_deepspeed_compiles_nothing():

@@ -37,15 +37,17 @@ class Run:
             text=True,
             env=environment,
         )
-        self.frozen: list[int] = []
+        self.frozen: dict[int, str] = {}
         self.begun.append(self)
 
     @classmethod
     def end_all(cls) -> None:
         """Leaves no process behind, whatever a test came to."""
         for run in cls.begun:
-            left = family(run.process.pid) if run.process.poll() is None else {}
-            for pid in filter(_running, [*run.frozen, *left]):
+            left = list(family(run.process.pid)) if run.process.poll() is None else []
+            # A number may be another process's by now.
+            left += [pid for pid, birth in run.frozen.items() if _birth(pid) == birth]
+            for pid in filter(_running, left):
                 os.kill(pid, signal.SIGKILL)
             run.process.wait(10)
         cls.begun.clear()
@@ -74,8 +76,9 @@ class Run:
             if self.process.poll() is not None:
                 raise AssertionError(f"the run ended before {place} was reached:\n{self.process.communicate()}")
             beacon = self._at(place)
-            if beacon and _running(beacon["pid"]):
-                self.frozen.append(beacon["pid"])
+            # The number may be one of an earlier process, and another process's by now.
+            if beacon and _running(beacon["pid"]) and self.process.pid in _line(beacon["pid"]):
+                self.frozen[beacon["pid"]] = _birth(beacon["pid"])
                 os.kill(beacon["pid"], signal.SIGSTOP)
                 _wait(lambda pid=beacon["pid"]: _state(pid) == "T", 5.0)
                 if self._at(place) == beacon:
@@ -175,6 +178,25 @@ def _state(pid: int) -> str:
         return _stat(pid)[0]
     except OSError:
         return ""
+
+
+def _birth(pid: int) -> str:
+    """When a process began, in ticks since the machine did."""
+    try:
+        return _stat(pid)[19]
+    except OSError:
+        return ""
+
+
+def _line(pid: int) -> list[int]:
+    """A process, its parent, and so on."""
+    line = [pid]
+    while line[-1] > 1:
+        try:
+            line.append(int(_stat(line[-1])[1]))
+        except OSError:
+            break
+    return line
 
 
 def _running(pid: int) -> bool:

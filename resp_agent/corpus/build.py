@@ -17,7 +17,7 @@ from resp_agent.corpus.sources import SOURCES
 from resp_agent.corpus.sources.found import Found, SetAside
 from resp_agent.corpus.splits import TEST_SHARE, VALID_SHARE, split_patients
 from resp_agent.corpus.style import styles_of
-from resp_agent.corpus.write import prepare, write_corpus
+from resp_agent.corpus.write import prepare, printable, write_corpus
 from resp_agent.errors import UserError
 from resp_agent.taxonomy import label_of
 
@@ -204,7 +204,7 @@ def _refuse_nothing(sources: dict[str, Path], drafts: list[Draft], set_aside: li
 
 def _recording(draft: Draft, waveform: np.ndarray, split: str, style: str) -> Recording:
     found = draft.found
-    path = f"{found.source}/{draft.path.with_suffix('.flac').as_posix()}".encode("utf-8", "backslashreplace").decode()
+    path = printable(Path(found.source) / draft.path.with_suffix(".flac"))
     return Recording(
         id=draft.id,
         source=found.source,

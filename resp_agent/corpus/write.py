@@ -183,13 +183,13 @@ def _write_splits(recordings: Iterable[Recording], folder: Path, contents: _Cont
 def _set_aside_table(rows: Sequence[SetAside]) -> pa.Table:
     return pa.Table.from_pylist(
         [
-            {"source": r.source, "path": _printable(r.path), "source_label": r.source_label, "reason": r.reason}
+            {"source": r.source, "path": printable(r.path), "source_label": r.source_label, "reason": r.reason}
             for r in rows
         ],
         schema=SET_ASIDE_SCHEMA,
     )
 
 
-def _printable(path: Path) -> str:
+def printable(path: Path) -> str:
     """A path as text; bytes of it that are no UTF-8 stay visible as escapes."""
     return path.as_posix().encode("utf-8", "backslashreplace").decode()

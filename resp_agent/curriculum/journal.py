@@ -11,21 +11,10 @@ import pyarrow.parquet as pq
 import yaml
 
 from resp_agent.curriculum.assessment import Assessment
+from resp_agent.durable import sync, write_atomic
 from resp_agent.errors import UserError
 
 SETTINGS, JOURNAL, ASSESSMENTS, SUMMARY = "settings.yaml", "journal.jsonl", "assessments.parquet", "summary.json"
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Writes a file so that it is whole or not there, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as handle:
-        handle.write(data)
-        handle.flush()
-        os.fsync(handle.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
 
 
 class RunDirectory:
@@ -106,7 +95,7 @@ class RunDirectory:
             handle.write(json.dumps(entry).encode() + b"\n")
             handle.flush()
             os.fsync(handle.fileno())
-        _sync_folder(self.path)
+        sync(self.path)
 
     def assessments(self, rounds: int) -> list[Assessment]:
         """The assessments of the first `rounds` journalled rounds."""
@@ -157,11 +146,3 @@ def _assessment(table: pa.Table, labels: tuple[str, ...], styles: tuple[str, ...
         probabilities=np.array(table["probabilities"].to_pylist()),
         temperature=table["temperature"][0].as_py(),
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

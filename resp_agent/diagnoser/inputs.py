@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,14 @@ class Inputs:
         return Example(
             id=recording.id,
             patches=(patches - mean) / deviation,
-            text=tuple(Vocabulary(self.vocabulary).encode(recording.narrative, self.text_tokens)),
+            text=tuple(self._words.encode(recording.narrative, self.text_tokens)),
             label=self.labels.index(recording.label) if recording.label in self.labels else -1,
             style=self.styles.index(recording.style) if recording.style in self.styles else -1,
         )
+
+    @cached_property
+    def _words(self) -> Vocabulary:
+        return Vocabulary(self.vocabulary)
 
     def windows(self, example: Example) -> list[View]:
         """Views that cover the whole recording: one window after the other, the last one ending with the audio."""

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 UNKNOWN = "[UNK]"
 _TOKEN = re.compile(r"[a-z]+(?:-[a-z]+)*|\d+(?:\.\d+)?|[^\w\s]")
@@ -41,10 +42,6 @@ class Vocabulary:
         index = self._index
         return [index.get(word, 0) for word in words(narrative)[:longest]]
 
-    @property
+    @cached_property
     def _index(self) -> dict[str, int]:
-        cached = self.__dict__.get("_cached_index")
-        if cached is None:
-            cached = {word: number for number, word in enumerate(self.words)}
-            object.__setattr__(self, "_cached_index", cached)
-        return cached
+        return {word: number for number, word in enumerate(self.words)}

@@ -1,6 +1,5 @@
 """Requests to clips: planner, flow and vocoder in one, and the shards that clips are written to."""
 
-import os
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from resp_agent.audio.quality import quality
 from resp_agent.corpus.schema import Event, Recording, from_pcm, from_table, to_pcm, to_table
 from resp_agent.curriculum.request import Request, Shard
+from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.generator.examples import flow_condition, group_units, planner_slots
 from resp_agent.generator.planner import PlannerBatch
@@ -246,19 +246,6 @@ def _read(path: Path, wanted: tuple[str, ...]) -> list[Recording] | None:
 
 
 def _write(clips: list[Recording], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Two workers may make the same request after one was thought dead: each has a temporary name of its own.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        with temporary.open("wb") as handle:
-            pq.write_table(to_table(clips), handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(clips), sink)
+    write_atomic(path, sink.getvalue().to_pybytes())

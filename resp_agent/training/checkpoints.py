@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch.distributed as dist
 
+from resp_agent.durable import sync
 from resp_agent.errors import CorruptCheckpoint
 
 PROGRESS = "progress.json"
@@ -57,10 +57,10 @@ def write_whole(folder: Path, write: Callable[[Path], None], progress: dict) -> 
         (partial / PROGRESS).write_text(json.dumps(progress))
         (partial / MANIFEST).write_text(json.dumps(_measure(partial)))
         for path in partial.rglob("*"):
-            _sync(path)
+            sync(path)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     _barrier()
     return digests(folder)
 
@@ -74,11 +74,3 @@ def read_progress(folder: Path) -> dict | None:
 def _barrier() -> None:
     if dist.is_initialized() and dist.get_world_size() > 1:
         dist.barrier()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

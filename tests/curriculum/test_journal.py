@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from resp_agent.curriculum.journal import ASSESSMENTS, JOURNAL, SETTINGS, RunDirectory, write_atomic
+from resp_agent.curriculum.journal import ASSESSMENTS, JOURNAL, SETTINGS, RunDirectory
+from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from tests.curriculum.scores import assessment
 

@@ -124,7 +124,7 @@ def test_a_failed_write_leaves_nothing(trained, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr("resp_agent.generator.synthesizer.pq.write_table", full)
+    monkeypatch.setattr("resp_agent.durable.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         write_clips(trained, Request("asthma", "dull", 1, 1), tmp_path)
     assert list((tmp_path / "synthetic").iterdir()) == []

@@ -14,6 +14,8 @@ import soundfile
 
 SAMPLE_RATE_HZ = 16_000
 SPLITS = ("train", "valid", "test")
+NO_SPLIT = "none"
+"""Where recordings of sources without a role lie: for pretraining, never trained on with labels and never scored."""
 
 _EVENT = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("kind", pa.string())])
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -44,6 +46,7 @@ SCHEMA = pa.schema(
         pa.field("audio", _AUDIO, nullable=False),
         pa.field("duration_s", pa.float64(), nullable=False),
         pa.field("original_sample_rate_hz", pa.int64(), nullable=False),
+        pa.field("original_format", pa.string()),
         pa.field("device", pa.string()),
         pa.field("site", pa.string()),
         pa.field("age_years", pa.float64()),
@@ -55,10 +58,30 @@ SCHEMA = pa.schema(
         pa.field("split", pa.string(), nullable=False),
         pa.field("official_split", pa.string()),
         pa.field("quality", _QUALITY, nullable=False),
+        pa.field("remarks", pa.list_(pa.string()), nullable=False),
         pa.field("request", _REQUEST),
     ],
-    metadata={"resp_agent_schema": "1"},
+    metadata={"resp_agent_schema": "2"},
 )
+
+_LISTS = ("symptoms", "history", "remarks")
+
+CYCLES_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("patient_id", pa.string(), nullable=False),
+        pa.field("cycle", pa.int64(), nullable=False),
+        pa.field("start_s", pa.float64(), nullable=False),
+        pa.field("end_s", pa.float64(), nullable=False),
+        pa.field("heard", pa.string(), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("official_split", pa.string()),
+    ]
+)
+"""Rows of `cycles.parquet`: respiratory cycles of the recordings (`id`) whose source marks them, each `heard` as one of
+`CYCLE_CLASSES`."""
+CYCLE_CLASSES = ("normal", "crackle", "wheeze", "both")
 
 SET_ASIDE_SCHEMA = pa.schema(
     [
@@ -78,6 +101,15 @@ class Event:
     start_s: float
     end_s: float
     kind: str
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """A breath from `start_s` to `end_s` seconds, heard as one of `CYCLE_CLASSES`."""
+
+    start_s: float
+    end_s: float
+    heard: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +140,8 @@ class Recording:
     narrative_source: str = "template"
     official_split: str | None = None
     quality: dict[str, float] = field(default_factory=dict)
+    original_format: str | None = None
+    remarks: tuple[str, ...] = ()
     request: dict | None = None
     path: str | None = None
 
@@ -167,7 +201,8 @@ def from_table(table: pa.Table) -> list[Recording]:
 def _row(recording: Recording) -> dict:
     row = {name: getattr(recording, name) for name in SCHEMA.names if name != "audio"}
     row["events"] = [vars(event) for event in recording.events]
-    row["symptoms"], row["history"] = list(recording.symptoms), list(recording.history)
+    for name in _LISTS:
+        row[name] = list(row[name])
     row["audio"] = {"bytes": encode_flac(recording.waveform), "path": recording.path or f"{recording.id}.flac"}
     return row
 
@@ -176,5 +211,6 @@ def _recording(row: dict) -> Recording:
     audio = row.pop("audio")
     row.pop("duration_s")
     row["events"] = tuple(Event(**event) for event in row["events"])
-    row["symptoms"], row["history"] = tuple(row["symptoms"]), tuple(row["history"])
+    for name in _LISTS:
+        row[name] = tuple(row[name])
     return Recording(waveform=decode_flac(audio["bytes"]), path=audio["path"], **row)

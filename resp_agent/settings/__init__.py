@@ -4,6 +4,7 @@ Whatever changes a result is in `Settings`; where it runs is in `Placement` and 
 """
 
 from resp_agent.settings.audio import AudioSettings, SimulationSettings
+from resp_agent.settings.corpus import CorpusSettings, DecodingSettings, NarrativeSettings, QualitySettings
 from resp_agent.settings.diagnoser import DiagnoserSettings, TrainingSettings
 from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
 from resp_agent.settings.plain import fingerprint, from_plain, to_plain
@@ -13,12 +14,16 @@ from resp_agent.settings.run import CurriculumSettings, Placement, Settings
 __all__ = [
     "PRESETS",
     "AudioSettings",
+    "CorpusSettings",
     "CurriculumSettings",
+    "DecodingSettings",
     "DiagnoserSettings",
     "FlowSettings",
     "GeneratorSettings",
+    "NarrativeSettings",
     "Placement",
     "PlannerSettings",
+    "QualitySettings",
     "Settings",
     "SimulationSettings",
     "TrainingSettings",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from resp_agent.corpus.schema import Event
+from resp_agent.corpus.schema import Cycle, Event
 from resp_agent.errors import UserError
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".aif", ".aiff", ".wma", ".amr")
@@ -31,6 +31,10 @@ class Found:
     events: tuple[Event, ...] = ()
     normal_breaths: int | None = None
     official_split: str | None = None
+    cycles: tuple[Cycle, ...] = ()
+    """Respiratory cycles, where the source marks them."""
+    remarks: tuple[str, ...] = ()
+    """What is odd about it and was decided by a rule, in words that the statistics count."""
 
 
 @dataclass(frozen=True)

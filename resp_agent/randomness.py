@@ -12,7 +12,7 @@ def seed_of(*path: object) -> int:
     as no text in them holds a slash.
     """
     text = "/".join(f"{type(part).__name__}:{part}" for part in path)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def stream(*path: object) -> np.random.Generator:
@@ -24,7 +24,7 @@ def digest(*parts: object, size: int = 16) -> str:
     """A hexadecimal content name of plain values, of `size` bytes."""
     hasher = hashlib.blake2b(digest_size=size)
     for part in parts:
-        data = part if isinstance(part, bytes) else f"{type(part).__name__}:{part}".encode()
+        data = part if isinstance(part, bytes) else f"{type(part).__name__}:{part}".encode("utf-8", "surrogatepass")
         hasher.update(len(data).to_bytes(8, "little"))
         hasher.update(data)
     return hasher.hexdigest()

@@ -1,4 +1,13 @@
-"""The 16 classes, the event kinds, and every source's labels mapped onto them."""
+"""The 16 classes, the event kinds, and every source's own words mapped onto them.
+
+`taxonomy.csv` is the one table of conditions: `source,source_label,label,reason`, where a row has a label or, for what
+is left out, the reason. A word is found whatever its case and blanks.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from importlib.resources import files
 
 CONTROL = "control group"
 
@@ -22,6 +31,9 @@ LABELS = (
 )
 """Labels in a fixed order: 15 conditions and the control group (Resp-229k)."""
 
+UNLABELLED = "unlabelled"
+"""Recordings that nobody diagnosed; only in split none, for pretraining. Not one of `LABELS`."""
+
 EVENT_KINDS = (
     "fine crackle",
     "coarse crackle",
@@ -34,43 +46,13 @@ EVENT_KINDS = (
 )
 """What is marked with start and end. Normal breaths are counted, not stored."""
 
-SOURCE_LABELS: dict[str, dict[str, str]] = {
-    "icbhi": {
-        "Healthy": CONTROL,
-        "Asthma": "asthma",
-        "Bronchiectasis": "bronchiectasis",
-        "Bronchiolitis": "bronchiolitis",
-        "COPD": "COPD",
-        "LRTI": "lower respiratory tract infection",
-        "Pneumonia": "pneumonia",
-        "URTI": "upper respiratory tract infection",
-    },
-    "sprsound": {
-        "Control Group": CONTROL,
-        "Asthma": "asthma",
-        "Bronchitis": "bronchitis",
-        "Bronchiolitis": "bronchiolitis",
-        "Bronchiectasis": "bronchiectasis",
-        "Pneumonia (non-severe)": "pneumonia",
-        "Pneumonia (severe)": "pneumonia",
-        "Acute upper respiratory infection": "upper respiratory tract infection",
-        "Chronic cough": "chronic cough",
-        "Hemoptysis": "hemoptysis",
-        "Airway foreign body": "airway foreign body",
-        "Pulmonary hemosiderosis": "pulmonary hemosiderosis",
-        "Protracted bacterial bronchitis": "protracted bacterial bronchitis",
-        "Other respiratory diseases": "other respiratory disease",
-    },
-}
-"""Per source: its own word for a condition -> the label here."""
-
 SOURCE_EVENTS: dict[str, dict[str, str]] = {
     # ICBHI does not say fine or coarse. Its patients are mostly adults with COPD and bronchiectasis, where crackles are
     # early and coarse (Bohadana et al., NEJM 2014), so that is the likelier word.
     "icbhi": {
-        "crackles": "coarse crackle",
-        "wheezes": "wheeze",
-        "wheezes + crackles": "wheeze + crackle",
+        "crackle": "coarse crackle",
+        "wheeze": "wheeze",
+        "both": "wheeze + crackle",
     },
     "sprsound": {
         "Fine Crackle": "fine crackle",
@@ -80,17 +62,80 @@ SOURCE_EVENTS: dict[str, dict[str, str]] = {
         "Rhonchi": "rhonchus",
         "Stridor": "stridor",
     },
+    # D is a discontinuous adventitious sound: always crackles, never said to be fine or coarse (Hsu et al. 2021). Its
+    # patients were in emergency, critical or respiratory care, where crackles are mostly of secretions and coarse.
+    "hflung": {
+        "D": "coarse crackle",
+        "Wheeze": "wheeze",
+        "Rhonchi": "rhonchus",
+        "Stridor": "stridor",
+    },
 }
-"""Per source: its own word for an adventitious sound -> the event kind here. "Normal" is counted, not mapped."""
+"""Per source: its own word for an adventitious sound (ICBHI: for what is heard in a cycle) -> the event kind here.
+Normal breaths are counted, not mapped."""
 
 
-def label_of(source: str, source_label: str) -> str:
-    """The label for a source's own word.
+@dataclass(frozen=True)
+class Place:
+    """Where a source's word belongs: a label, or nowhere for a reason. One of them is None."""
+
+    label: str | None
+    reason: str | None
+
+
+class UnmappedLabel(KeyError):
+    """A source's word that the taxonomy does not map; the message names source and word."""
+
+    def __str__(self):
+        return self.args[0]
+
+
+def plain(word: str) -> str:
+    """A source's word as words are compared: without case, outer blanks and runs of inner ones."""
+    return " ".join(word.split()).casefold()
+
+
+def read_places(text: str, source: str | None = None) -> dict[str, dict[str, Place]]:
+    """The table that a csv holds: source -> `plain` word -> place. With `source`, the table has no such column.
 
     Raises:
-        KeyError: the word is not in the table; the message names source and word.
+        ValueError: the columns are others, or a row has another number of cells, maps no word or one again, has a label
+            that is none of `LABELS`, or has both or neither of label and reason; the message names the row.
     """
     try:
-        return SOURCE_LABELS[source][source_label]
+        header, *rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row] or [[]]
+    except csv.Error as problem:
+        raise ValueError(f"it is no csv table: {problem}") from None
+    wanted = ["source_label", "label", "reason"] if source else ["source", "source_label", "label", "reason"]
+    if header != wanted:
+        raise ValueError(f"its columns are {','.join(header)!r} instead of {','.join(wanted)!r}")
+    table: dict[str, dict[str, Place]] = {}
+    for row in rows:
+        if len(row) != len(wanted):
+            raise ValueError(f"row {','.join(row)!r} has not {len(wanted)} cells")
+        *owner, word, label, reason = row
+        words = table.setdefault(source or owner[0], {})
+        if not plain(word) or plain(word) in words:
+            raise ValueError(f"row {','.join(row)!r} maps {'a word again' if plain(word) else 'no word'}")
+        if bool(label) == bool(reason):
+            raise ValueError(f"row {','.join(row)!r} needs a label or a reason why there is none, and not both")
+        if label and label not in LABELS:
+            raise ValueError(f"row {','.join(row)!r} has a label that is none of: {', '.join(LABELS)}")
+        words[plain(word)] = Place(label or None, reason or None)
+    return table
+
+
+PLACES = read_places(files("resp_agent").joinpath("taxonomy.csv").read_text(encoding="utf-8"))
+"""Source -> `plain` word -> place, of `taxonomy.csv`."""
+
+
+def place_of(source: str, source_label: str) -> Place:
+    """Where a source's own word belongs.
+
+    Raises:
+        UnmappedLabel: the word is not in the table; the message names source and word.
+    """
+    try:
+        return PLACES[source][plain(source_label)]
     except KeyError:
-        raise KeyError(f"{source} calls a condition {source_label!r}, which the taxonomy does not map") from None
+        raise UnmappedLabel(f"{source} calls a condition {source_label!r}, which the taxonomy does not map") from None

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from resp_agent.corpus.schema import Cycle, Event
 from resp_agent.errors import UserError
+from resp_agent.taxonomy import Place
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".aif", ".aiff", ".wma", ".amr")
 
@@ -22,6 +23,7 @@ class Found:
     patient_id: str | None
     """Source-scoped, such as `icbhi:104`; None where the source does not say."""
     source_label: str
+    """The source's own word for the condition, verbatim; "" where nobody diagnosed the recording."""
     device: str | None = None
     site: str | None = None
     age_years: float | None = None
@@ -35,6 +37,8 @@ class Found:
     """Respiratory cycles, where the source marks them."""
     remarks: tuple[str, ...] = ()
     """What is odd about it and was decided by a rule, in words that the statistics count."""
+    place: Place | None = None
+    """Where the source itself brings the mapping of its word; else the taxonomy's table is asked."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,14 @@ class BadAnnotation(ValueError):
 
 
 def audio_files(root: Path) -> Iterator[Path]:
-    """Everything under `root` that is named like audio, in a fixed order: files, links to nothing, even directories.
+    """Everything under `root` that is named like audio, in a fixed order: files, links to nothing, even directories."""
+    for path in everything(root):
+        if path.name.lower().endswith(AUDIO_SUFFIXES) and not path.name.startswith("."):
+            yield path
 
-    Links to directories are followed, each directory once.
-    """
+
+def everything(root: Path) -> Iterator[Path]:
+    """Files and directories under `root` in a fixed order. Links to directories are followed, each directory once."""
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         place = os.path.realpath(folder)
@@ -66,8 +74,7 @@ def audio_files(root: Path) -> Iterator[Path]:
         seen.add(place)
         folders.sort()
         for name in sorted(folders + files):
-            if name.lower().endswith(AUDIO_SUFFIXES) and not name.startswith("."):
-                yield Path(folder, name)
+            yield Path(folder, name)
 
 
 def first_file(root: Path, *names: str) -> Path | None:
@@ -77,12 +84,19 @@ def first_file(root: Path, *names: str) -> Path | None:
 
 
 def read_text(path: Path) -> str:
-    """Text of a small file, whatever its line ends; bytes that are no UTF-8 are kept visible."""
-    return path.read_bytes().decode("utf-8-sig", errors="backslashreplace")
+    """Text of a small file, whatever its line ends; bytes that are no UTF-8 are kept visible.
+
+    Raises:
+        BadAnnotation: it cannot be read.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig", errors="backslashreplace")
+    except OSError:
+        raise BadAnnotation("its annotation cannot be read") from None
 
 
-def archived_texts(root: Path, archive: str, suffix: str) -> dict[str, tuple[str, str]]:
-    """Name without suffix -> (folder, text) of the members of a tar below `root`; empty if there is no such tar.
+def archived_texts(root: Path, archive: str, suffix: str) -> dict[str, tuple[PurePosixPath, str]]:
+    """Name without suffix -> (folder in the archive, text) of the members of a tar below `root`; empty without one.
 
     Raises:
         UserError: the archive is damaged.
@@ -97,7 +111,7 @@ def archived_texts(root: Path, archive: str, suffix: str) -> dict[str, tuple[str
                 if member.isfile() and member.name.endswith(suffix):
                     place = PurePosixPath(member.name)
                     text = tar.extractfile(member).read().decode("utf-8-sig", errors="backslashreplace")
-                    texts[place.stem] = (place.parent.name, text)
+                    texts[place.stem] = (place.parent, text)
     except (tarfile.TarError, EOFError, OSError, zlib.error):
         raise UserError(f"the annotation archive {path} is damaged: replace it, or remove it to do without") from None
     return texts

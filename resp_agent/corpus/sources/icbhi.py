@@ -6,10 +6,9 @@ demographics and the official train/test file are tables. The layout of the Kagg
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from resp_agent.corpus.schema import Event
+from resp_agent.corpus.schema import Cycle, Event
 from resp_agent.corpus.sources.found import (
     BadAnnotation,
     Found,
@@ -38,23 +37,10 @@ SITES = {
     "Ll": "lateral left chest",
     "Lr": "lateral right chest",
 }
+HEARD = {("0", "0"): "normal", ("1", "0"): "crackle", ("0", "1"): "wheeze", ("1", "1"): "both"}
+"""The flags of crackles and wheezes -> the class of a cycle, of `schema.CYCLE_CLASSES`."""
+OTHER_DEVICE = "named with another stethoscope in the official split file"
 _FILE_NAME = re.compile(r"(\d{3})_(\w+?)_(\w{2})_(sc|mc)_(\w+)")
-
-
-@dataclass(frozen=True)
-class Cycle:
-    """A breath from `start_s` to `end_s` seconds, and what is heard in it."""
-
-    start_s: float
-    end_s: float
-    crackles: bool
-    wheezes: bool
-
-    @property
-    def heard(self) -> str | None:
-        """The key of `taxonomy.SOURCE_EVENTS["icbhi"]`; None for a normal breath."""
-        words = [word for word, present in (("wheezes", self.wheezes), ("crackles", self.crackles)) if present]
-        return " + ".join(words) or None
 
 
 def read(root: Path) -> Iterator[Found | SetAside]:
@@ -67,7 +53,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
     people = {
         row[0]: row for row in _table(root, "ICBHI_Challenge_demographic_information.txt", "demographic_info.txt")
     }
-    splits = {row[0].rpartition("_")[0]: row[1] for row in _table(root, "ICBHI_challenge_train_test.txt")}
+    splits = {row[0].rpartition("_")[0]: row for row in _table(root, "ICBHI_challenge_train_test.txt")}
     archive = archived_texts(root, ARCHIVE, ".txt")
     for path in audio_files(root):
         label = None
@@ -87,6 +73,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             yield SetAside(NAME, path, label, str(problem))
             continue
         kinds = SOURCE_EVENTS[NAME]
+        listed, split, *_ = splits.get(path.stem.rpartition("_")[0], (path.stem, None))
         yield Found(
             source=NAME,
             path=path,
@@ -96,9 +83,11 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             site=SITES[site],
             age_years=age_years,
             sex=sex,
-            events=tuple(Event(c.start_s, c.end_s, kinds[c.heard]) for c in cycles if c.heard),
-            normal_breaths=sum(c.heard is None for c in cycles),
-            official_split=splits.get(path.stem.rpartition("_")[0]),
+            events=tuple(Event(c.start_s, c.end_s, kinds[c.heard]) for c in cycles if c.heard != "normal"),
+            normal_breaths=sum(c.heard == "normal" for c in cycles),
+            official_split=split,
+            cycles=tuple(cycles),
+            remarks=() if listed == path.stem else (OTHER_DEVICE,),
         )
 
 
@@ -115,8 +104,7 @@ def parse_cycles(text: str) -> list[Cycle]:
         try:
             start, end, crackles, wheezes = line.split()
             start_s, end_s = float(start), float(end)
-            flags = {"0": False, "1": True}
-            cycle = Cycle(start_s, end_s, flags[crackles], flags[wheezes])
+            cycle = Cycle(start_s, end_s, HEARD[crackles, wheezes])
         except (ValueError, KeyError):
             raise BadAnnotation("its annotation has a line that is not start, end, crackles, wheezes") from None
         if not 0 <= start_s < end_s < float("inf"):
@@ -127,7 +115,7 @@ def parse_cycles(text: str) -> list[Cycle]:
     return cycles
 
 
-def _annotation(path: Path, archive: dict[str, tuple[str, str]]) -> str:
+def _annotation(path: Path, archive: dict[str, tuple[PurePosixPath, str]]) -> str:
     beside = path.with_suffix(".txt")
     if beside.is_file():
         return read_text(beside)
@@ -141,7 +129,11 @@ def _table(root: Path, *names: str) -> list[list[str]]:
     path = first_file(root, *names)
     if path is None:
         return []
-    rows = [re.split(r"[\s,]+", line.strip()) for line in read_text(path).splitlines() if line.strip()]
+    try:
+        lines = read_text(path).splitlines()
+    except BadAnnotation:
+        return []
+    rows = [re.split(r"[\s,]+", line.strip()) for line in lines if line.strip()]
     return [row for row in rows if len(row) >= 2]
 
 

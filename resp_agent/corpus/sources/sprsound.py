@@ -5,14 +5,14 @@ summary of patients; the age there is one per patient, while some were recorded 
 the file name.
 """
 
-import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from resp_agent.corpus.schema import Event
+from resp_agent.corpus.sources.cells import age_of, rows_of
 from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, archived_texts, audio_files, read_text
 from resp_agent.taxonomy import SOURCE_EVENTS
 
@@ -29,6 +29,7 @@ SEXES = {"0": "male", "1": "female"}
 REJECTED = "annotators rejected the recording"
 RECORD_ANNOTATIONS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
 """Continuous and discontinuous adventitious sounds, both, neither, or not fit to annotate."""
+OTHER_AGE = "its age differs from the summary of patients, and the file's is kept"
 _FILE_NAME = re.compile(r"(\d+)_(\d+(?:\.\d+)?)_([01])_(p[1-4])_(\d+)")
 
 
@@ -45,9 +46,9 @@ def read(root: Path) -> Iterator[Found | SetAside]:
     """Each recording below `root`, in the order of folders and names.
 
     Json files are matched by name wherever they lie (`train_json`, `test_json/intra_test_json`, ...), and looked up in
-    `ARCHIVE` where missing; the folder's name gives the official split.
+    `ARCHIVE` where missing; their folders give the official split.
     """
-    diseases = _diseases(root)
+    summary = _summary(root)
     archive = archived_texts(root, ARCHIVE, ".json")
     loose = {path.stem: path for path in sorted(root.rglob("*.json"), reverse=True)}
     for path in audio_files(root):
@@ -57,11 +58,11 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             if not name or path.suffix.lower() != ".wav":
                 raise BadAnnotation("its name is not patient_age_gender_site_number.wav")
             patient, age, sex, site, _ = name.groups()
-            label = diseases.get(patient)
-            if label is None:
+            label, summary_age = summary.get(patient, (None, None))
+            if not label:
                 raise BadAnnotation("its patient is not in the summary of patients")
             if path.stem in loose:
-                folder, text = loose[path.stem].parent.name, read_text(loose[path.stem])
+                folder, text = loose[path.stem].parent.relative_to(root), read_text(loose[path.stem])
             elif path.stem in archive:
                 folder, text = archive[path.stem]
             else:
@@ -84,7 +85,8 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             sex=SEXES[sex],
             events=annotation.events,
             normal_breaths=annotation.normal_breaths,
-            official_split=folder.removesuffix("_json") if folder.endswith("_json") else None,
+            official_split=official_split(folder.parts),
+            remarks=() if summary_age in (None, float(age)) else (OTHER_AGE,),
         )
 
 
@@ -116,11 +118,32 @@ def parse_annotation(text: str) -> Annotation:
     )
 
 
-def _diseases(root: Path) -> dict[str, str]:
-    """Patient -> disease, from the csv below `root` that has both columns."""
+def official_split(folders: Sequence[str]) -> str | None:
+    """The official split that the folders of a json say, outermost first; None if none does.
+
+    The innermost that says something counts: `train`, `intra_test` and `inter_test` of 2022 under all names that these
+    had (`train_json`, `train2022_json`, `train_classification_json`), and `test2023` and so on for later years.
+    """
+    for folder in reversed(folders):
+        first = re.match("train|intra_test|inter_test", folder)
+        if first:
+            return first.group()
+        later = re.fullmatch(r"(?:(?:test|valid)[a-z_]*)?(20\d\d)\w*", folder)
+        if later:
+            return f"test{later.group(1)}"
+        if folder.endswith("_json"):
+            return folder.removesuffix("_json")
+    return None
+
+
+def _summary(root: Path) -> dict[str, tuple[str, float | None]]:
+    """Patient -> (disease, age in years), from the csv below `root` that has these columns."""
     for path in sorted(root.rglob("*.csv")):
-        if path.is_file():
-            rows = csv.DictReader(read_text(path).splitlines())
-            if {"patient_num", "disease"} <= set(rows.fieldnames or ()):
-                return {row["patient_num"].strip(): (row["disease"] or "").strip() for row in rows}
+        patients = {
+            row["patient_num"].strip(): (row["disease"].strip(), age_of(row.get("age", "")))
+            for row in rows_of(path)
+            if "patient_num" in row and "disease" in row
+        }
+        if patients:
+            return patients
     return {}

@@ -1,16 +1,15 @@
 """The ICBHI reader: on a made layout, and on the real files with their traps."""
 
-import csv
 import shutil
 import tarfile
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
-from resp_agent.corpus.schema import Event
-from resp_agent.corpus.sources import SOURCES, Found, SetAside
+from resp_agent.corpus.schema import CYCLE_CLASSES, Cycle, Event
+from resp_agent.corpus.sources import Found, SetAside
 from resp_agent.corpus.sources.found import BadAnnotation, archived_texts
-from resp_agent.corpus.sources.icbhi import ARCHIVE, parse_cycles, read
+from resp_agent.corpus.sources.icbhi import ARCHIVE, OTHER_DEVICE, parse_cycles, read
 from resp_agent.errors import UserError
 from tests.corpus import layouts
 
@@ -42,8 +41,13 @@ def test_a_recording_is_what_its_files_say(root):
         ),
         normal_breaths=1,
         official_split="test",
+        cycles=(
+            Cycle(0.0, 0.4, "normal"),
+            Cycle(0.4, 0.6, "crackle"),
+            Cycle(0.6, 0.8, "wheeze"),
+            Cycle(0.8, 1.0, "both"),
+        ),
     )
-    assert SOURCES["icbhi"] is read
 
 
 def test_other_files_are_no_recordings_and_the_order_is_fixed(root):
@@ -64,6 +68,23 @@ def test_the_kaggle_layout_is_read_too(root):
     assert all(isinstance(item, Found) and item.path.parent == database for item in items)
     assert {(i.age_years, i.sex) for i in items if i.patient_id == "icbhi:104"} == {(0.75, "female")}
     assert {(i.age_years, i.sex) for i in items if i.patient_id != "icbhi:104"} == {(None, None)}
+
+
+def test_tables_of_the_kaggle_layout_beside_the_others_change_nothing(root):
+    before = list(read(root))
+    (root / "kaggle").mkdir()
+    (root / "kaggle" / "patient_diagnosis.csv").write_text("104,COPD\n")
+    (root / "kaggle" / "demographic_info.txt").write_text("104 0.75 F NA 9.8 73\n")
+    assert list(read(root)) == before
+
+
+def test_another_stethoscope_in_the_split_file_is_remarked(root):
+    path = root / "ICBHI_challenge_train_test.txt"
+    path.write_text(path.read_text().replace("104_1b1_Al_sc_Meditron", "104_1b1_Al_sc_LittC2SE"))
+    found = by_name(root)
+    item = found["104_1b1_Al_sc_Meditron"]
+    assert (item.official_split, item.device, item.remarks) == ("test", "Welch Allyn Meditron", (OTHER_DEVICE,))
+    assert found["104_1b1_Pr_sc_Meditron"].remarks == ()
 
 
 def test_the_archive_stands_in_for_a_missing_txt_only(root):
@@ -127,30 +148,21 @@ def test_all_cycles_of_the_archive_are_parsed(shared):
     assert len(texts) == 920
     assert len(cycles) == 6_898
     # Rocha et al. 2018: 1,864 cycles with crackles, 886 with wheezes, 506 with both.
-    assert Counter(cycle.heard for cycle in cycles) == {
-        None: 3_642,
-        "crackles": 1_864,
-        "wheezes": 886,
-        "wheezes + crackles": 506,
-    }
+    assert Counter(cycle.heard for cycle in cycles) == dict(zip(CYCLE_CLASSES, (3_642, 1_864, 886, 506), strict=True))
 
 
 @pytest.mark.corpora
-def test_the_real_recordings_agree_with_the_manifest(shared):
-    with (shared / "corpora" / "manifest.csv").open(newline="") as file:
-        rows = {r["path"]: r for r in csv.DictReader(file) if r["corpus"] == "icbhi2017"}
-    items = {
-        item.path.relative_to(shared / "corpora").as_posix(): item for item in read(shared / "corpora" / "icbhi2017")
-    }
-    assert items.keys() == rows.keys()
-    assert len(items) == 74
-    for path, item in items.items():
-        assert isinstance(item, Found)
-        assert item.patient_id == f"icbhi:{rows[path]['patient']}"
-        assert item.source_label == rows[path]["label"]
-        assert item.official_split == rows[path]["split"]
+def test_the_real_traps_are_read_as_they_are(shared):
+    found = list(read(shared / "corpora" / "icbhi2017"))
+    assert all(isinstance(item, Found) for item in found)
     # One patient's row holds nothing but NA.
-    assert {item.patient_id for item in items.values() if item.age_years is None} == {"icbhi:223"}
+    assert {item.patient_id for item in found if item.age_years is None} == {"icbhi:223"}
+    # Two patients are on both sides of the official split.
+    splits = defaultdict(set)
+    rows = (shared / "corpora" / "icbhi2017" / "ICBHI_challenge_train_test.txt").read_bytes().split(b"\r\n")
+    for row in filter(None, rows):
+        splits[row[:3].decode()].add(row.split()[1])
+    assert {patient for patient, sides in splits.items() if len(sides) == 2} == {"156", "218"}
 
 
 @pytest.mark.corpora
@@ -163,4 +175,5 @@ def test_the_misnamed_stethoscope_of_the_official_split_is_matched(shared):
     assert len({name.rpartition("_")[0] for name in names}) == len(names) == 920
     found = by_name(root).get("226_1b1_Pl_sc_LittC2SE")
     assert found.official_split in ("train", "test")
-    assert found.device == "Littmann Classic II SE"
+    assert (found.device, found.remarks) == ("Littmann Classic II SE", (OTHER_DEVICE,))
+    assert sum(bool(item.remarks) for item in by_name(root).values()) == 1

@@ -11,7 +11,7 @@ import pytest
 from resp_agent.corpus.schema import Event
 from resp_agent.corpus.sources import Found, SetAside
 from resp_agent.corpus.sources.found import BadAnnotation, archived_texts
-from resp_agent.corpus.sources.sprsound import ARCHIVE, REJECTED, parse_annotation, read
+from resp_agent.corpus.sources.sprsound import ARCHIVE, OTHER_AGE, REJECTED, official_split, parse_annotation, read
 from tests.corpus import layouts
 
 
@@ -37,14 +37,44 @@ def test_a_recording_is_what_its_files_say(root):
         events=(Event(0.3, 0.5, "fine crackle"), Event(0.5, 0.99, "wheeze + crackle")),
         normal_breaths=1,
         official_split="intra_test",
+        remarks=(OTHER_AGE,),
     )
 
 
 def test_age_and_split_belong_to_the_recording(root):
     items = by_name(root)
     one, other = items["40000004_4.5_0_p1_10"], items["40000004_5.0_1_p2_11"]
-    assert (one.age_years, one.official_split) == (4.5, "train")
-    assert (other.age_years, other.official_split) == (5.0, "intra_test")
+    assert (one.age_years, one.official_split, one.remarks) == (4.5, "train", ())
+    assert (other.age_years, other.official_split, other.remarks) == (5.0, "intra_test", (OTHER_AGE,))
+
+
+@pytest.mark.parametrize(
+    ("folders", "split"),
+    [
+        ("train_json", "train"),
+        ("BioCAS2022/train2022_json", "train"),
+        ("Classification/train_classification_json", "train"),
+        ("test_json/intra_test_json", "intra_test"),
+        ("BioCAS2022/test2022_json/inter_test_json", "inter_test"),
+        ("valid_classification_json/2022/inter_test_json", "inter_test"),
+        ("BioCAS2023/test2023_json", "test2023"),
+        ("valid_classification_json/2023", "test2023"),
+        ("Detection/test2024_detection_json", "test2024"),
+        ("BioCAS2025/test2025_json/part-1", "test2025"),
+        ("test_json", "test"),
+        ("BioCAS2022", None),
+        ("", None),
+    ],
+)
+def test_the_innermost_folder_that_says_a_split_counts(folders, split):
+    assert official_split(folders.split("/")) == split
+
+
+def test_a_patient_without_a_disease_is_set_aside(root):
+    path = root / "Patient Summary" / "summary.csv"
+    path.write_text(path.read_text().replace("40000004,Control Group", "40000004,"))
+    reasons = {i.reason for i in read(root) if i.path.name.startswith("40000004")}
+    assert reasons == {"its patient is not in the summary of patients"}
 
 
 def test_a_rejected_recording_is_excluded_with_the_annotators_reason(root):
@@ -129,31 +159,28 @@ def test_all_events_of_the_archive_are_parsed(shared):
         "stridor": 17,
     }
     assert sum(annotation.rejected for annotation in annotations) == 187
-    assert Counter(folder for folder, _ in texts.values()) == {
-        "train_json": 1_949,
-        "intra_test_json": 379,
-        "inter_test_json": 355,
+    assert Counter(official_split(folder.parts) for folder, _ in texts.values()) == {
+        "train": 1_949,
+        "intra_test": 379,
+        "inter_test": 355,
     }
 
 
 @pytest.mark.corpora
-def test_the_real_recordings_agree_with_the_manifest(shared):
+def test_the_real_traps_are_read_as_they_are(shared):
     with (shared / "corpora" / "manifest.csv").open(newline="") as file:
-        rows = {r["path"]: r for r in csv.DictReader(file) if r["corpus"] == "sprsound"}
-    items = {
-        item.path.relative_to(shared / "corpora").as_posix(): item for item in read(shared / "corpora" / "sprsound")
-    }
-    assert items.keys() == rows.keys()
-    assert len(items) == 253
-    ages = defaultdict(set)
-    for path, item in items.items():
-        row = rows[path]
-        assert item.source_label == row["label"]
-        assert isinstance(item, SetAside) == ("record=Poor Quality" in row["extra"])
-        if isinstance(item, Found):
-            assert item.official_split == row["split"]
-            assert item.patient_id == f"sprsound:{row['patient']}"
-            ages[item.patient_id].add(item.age_years)
-    assert sum(isinstance(item, SetAside) for item in items.values()) == 43
+        rows = [row for row in csv.DictReader(file) if row["corpus"] == "sprsound"]
+    poor = {shared / "corpora" / row["path"] for row in rows if "record=Poor Quality" in row["extra"]}
+    items = list(read(shared / "corpora" / "sprsound"))
+    assert {item.path for item in items if isinstance(item, SetAside)} == poor
+    assert len(poor) == 43
+    found = [item for item in items if isinstance(item, Found)]
+    ages, splits = defaultdict(set), defaultdict(set)
+    for item in found:
+        ages[item.patient_id].add(item.age_years)
+        splits[item.patient_id].add(item.official_split)
     # Some patients were recorded at several ages, and each recording keeps its own.
     assert max(map(len, ages.values())) > 1
+    assert sum(item.remarks == (OTHER_AGE,) for item in found) == 9
+    # The intra test is of patients to train on.
+    assert any({"train", "intra_test"} <= sides for sides in splits.values())

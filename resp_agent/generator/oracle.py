@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 
-from resp_agent.corpus.narrative import narrative
+from resp_agent.corpus.narrative.template import narrative
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.request import Request
 from resp_agent.errors import UserError

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from resp_agent.audio.quality import quality
-from resp_agent.corpus.narrative import narrative
+from resp_agent.corpus.narrative.template import narrative
 from resp_agent.corpus.schema import SPLITS, Event, Recording, audio_id, from_pcm, to_pcm
 from resp_agent.randomness import digest, stream
 from resp_agent.settings import SimulationSettings

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from resp_agent.corpus.narrative import leaks
+from resp_agent.corpus.narrative.template import leaks
 from resp_agent.simulation.pathology import LABELS
 from resp_agent.simulation.patients import HISTORIES, SITES, SYMPTOMS, invented
 from resp_agent.taxonomy import LABELS as TAXONOMY

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resp_agent.corpus.narrative import SYNONYMS, TEST_RESULTS, leaks, narrative
+from resp_agent.corpus.narrative.template import SYNONYMS, TEST_RESULTS, leaks, narrative, spoken_age
 from resp_agent.randomness import stream
 from resp_agent.simulation.pathology import LABELS as SIMULATED
 from resp_agent.simulation.patients import invented
@@ -35,6 +35,11 @@ def test_a_note_holds_what_is_known_and_nothing_else():
 )
 def test_persons_are_named_by_age_and_sex(age_years, sex, person):
     assert narrative("x", age_years=age_years, sex=sex).startswith(person + " ")
+
+
+def test_ages_are_said_in_months_below_two_years_and_in_whole_years_above():
+    ages = (0.0, 0.75, 1.99, 2.0, 4.7)
+    assert [spoken_age(age) for age in ages] == [(1, "month"), (9, "month"), (24, "month"), (2, "year"), (4, "year")]
 
 
 def test_wording_varies_with_the_id_and_with_nothing_else():

@@ -41,15 +41,16 @@ TEST_RESULTS = (
 """Lower-case words of test results and diagnoses, which no narrative may hold."""
 
 
-def _pattern(words: Iterable[str]) -> re.Pattern:
+def term_pattern(words: Iterable[str]) -> re.Pattern:
+    """Finds lower-case terms as whole words, in any case."""
     # Longest first, so that "covid-19" is not found as "covid"; any space or hyphen joins the words of one term.
     ordered = sorted(words, key=lambda word: (-len(word), word))
     terms = "|".join(re.escape(word).replace(r"\ ", r"[\s-]+").replace(r"\-", r"[\s-]?") for word in ordered)
     return re.compile(rf"(?<![a-z0-9])(?:{terms})(?![a-z0-9])", re.IGNORECASE)
 
 
-_GIVES_AWAY = {label: _pattern((*SYNONYMS[label], label.lower(), *TEST_RESULTS)) for label in LABELS}
-_ANY = _pattern({*TEST_RESULTS, *(word for words in SYNONYMS.values() for word in words), *map(str.lower, LABELS)})
+_GIVES_AWAY = {label: term_pattern((*SYNONYMS[label], label.lower(), *TEST_RESULTS)) for label in LABELS}
+_ANY = term_pattern({*TEST_RESULTS, *(word for words in SYNONYMS.values() for word in words), *map(str.lower, LABELS)})
 
 
 def leaks(narrative: str, label: str) -> list[str]:
@@ -127,9 +128,13 @@ def _person(age_years: float | None, sex: str | None) -> str:
         noun = noun if age_years is not None else f"{'female' if female else 'male'} patient"
     if age_years is None:
         return f"A {noun}"
-    if age_years < 2:
-        count, unit = max(1, round(age_years * 12)), "month"
-    else:
-        count, unit = int(age_years), "year"
+    count, unit = spoken_age(age_years)
     article = "An" if count in (8, 11, 18) or 80 <= count <= 89 else "A"
     return f"{article} {count}-{unit}-old {noun}"
+
+
+def spoken_age(age_years: float) -> tuple[int, str]:
+    """An age as it is said: a count and its unit, "month" under 2 years and "year" from then on."""
+    if age_years < 2:
+        return max(1, round(age_years * 12)), "month"
+    return int(age_years), "year"

@@ -2,22 +2,10 @@
 
 import numpy as np
 
-from resp_agent.corpus.schema import SAMPLE_RATE_HZ
+from resp_agent.settings import QualitySettings
 
-SHORTEST_S = 0.5
-"""Recordings below this many seconds hold no breath."""
-LONGEST_S = 900.0
-"""Recordings above this many seconds are no auscultation of one site."""
-LOWEST_RATE_HZ = 2_000
-"""Below this even the lung's low sounds (to about 1 kHz) are lost."""
-HIGHEST_RATE_HZ = 192_000
-"""The highest rate of audio interfaces."""
 FULL_SCALE = 0.999
 """Magnitude from which a sample counts as clipped."""
-MOSTLY_CLIPPED = 0.5
-"""Share of clipped samples from which a recording is refused; a sine driven 3 dB over full scale has it."""
-SILENT_DB = -80.0
-"""Level about its mean, in dB of full scale, below which a recording is silent: some three steps of 16-bit audio."""
 FLOOR_DB = -160.0
 """What stands for the level of nothing at all."""
 
@@ -29,30 +17,35 @@ def quality(waveform: np.ndarray) -> dict[str, float]:
     scale and at least `FLOOR_DB`, and `clipped_share` (samples at full scale, 0 to 1).
     """
     magnitude = np.abs(waveform)
+    peak = float(magnitude.max(initial=0.0))
     return {
-        "peak_db": _db(float(magnitude.max(initial=0.0))),
+        "peak_db": _db(peak),
         "rms_db": _db(float(np.std(waveform, dtype=np.float64)) if len(waveform) else 0.0),
-        "clipped_share": float(np.mean(magnitude >= FULL_SCALE)) if len(waveform) else 0.0,
+        "clipped_share": float(np.mean(magnitude >= FULL_SCALE)) if peak >= FULL_SCALE else 0.0,
     }
 
 
-def refusal(waveform: np.ndarray, original_rate: int) -> str | None:
-    """Why decoded audio (16 kHz, shape (samples,)) is not fit to learn from, in a few words; None if it is.
+def refusal(
+    level: dict[str, float], duration_s: float, original_rate_hz: int, wanted: QualitySettings | None = None
+) -> str | None:
+    """Why audio of a level (see `quality`) and length is not fit to learn from, in a few words; None if it is.
 
-    `original_rate` is the sample rate of its file in Hz.
+    `original_rate_hz` is the sample rate of its file.
     """
-    if not LOWEST_RATE_HZ <= original_rate <= HIGHEST_RATE_HZ:
-        return f"a sample rate of {original_rate} Hz is implausible ({LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz)"
-    duration_s = len(waveform) / SAMPLE_RATE_HZ
-    if duration_s < SHORTEST_S:
-        return f"{duration_s:.2f} s is too short (at least {SHORTEST_S} s)"
-    if not np.isfinite(waveform).all():
-        return "it holds samples that are not finite numbers"
-    level = quality(waveform)
-    if level["rms_db"] < SILENT_DB:
-        return f"it is silent ({level['rms_db']:.0f} dB, at least {SILENT_DB:.0f} dB)"
-    if level["clipped_share"] >= MOSTLY_CLIPPED:
-        return f"it is mostly clipped ({level['clipped_share']:.0%} of its samples, below {MOSTLY_CLIPPED:.0%})"
+    wanted = wanted or QualitySettings()
+    if not wanted.lowest_rate_hz <= original_rate_hz <= wanted.highest_rate_hz:
+        return (
+            f"a sample rate of {original_rate_hz} Hz is implausible ({wanted.lowest_rate_hz} to "
+            f"{wanted.highest_rate_hz} Hz)"
+        )
+    if duration_s < wanted.shortest_s:
+        return f"{duration_s:.2f} s is too short (at least {wanted.shortest_s:g} s)"
+    if duration_s > wanted.longest_s:
+        return f"{duration_s:.0f} s is too long (at most {wanted.longest_s:g} s)"
+    if level["rms_db"] < wanted.silent_db:
+        return f"it is silent ({level['rms_db']:.0f} dB, at least {wanted.silent_db:.0f} dB)"
+    if level["clipped_share"] >= wanted.mostly_clipped:
+        return f"it is mostly clipped ({level['clipped_share']:.0%} of its samples, below {wanted.mostly_clipped:.0%})"
     return None
 
 

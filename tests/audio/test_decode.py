@@ -2,13 +2,16 @@
 
 import csv
 import os
+import sys
 import time
 
+import av
 import numpy as np
 import pytest
 import soundfile
 
 from resp_agent.audio.decode import Unreadable, decode
+from resp_agent.settings import QualitySettings
 from tests.audio.waves import hostile, noise, tone
 
 
@@ -95,6 +98,52 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     with pytest.raises(Unreadable, match="not a regular file"):
         decode(tmp_path / "pipe.wav")
+
+
+def test_a_file_that_names_its_rate_above_what_is_wanted_is_refused_by_that_setting(tmp_path):
+    soundfile.write(tmp_path / "tone.wav", tone(), 16_000)
+    with pytest.raises(Unreadable, match="2000 to 8000 Hz are plausible"):
+        decode(tmp_path / "tone.wav", QualitySettings(highest_rate_hz=8_000))
+
+
+def container(path, rate_hz: int = 48_000, channels: int = 1, coding: str = "libopus"):
+    """A second of tone in the container that the path's suffix names."""
+    sound = np.repeat(tone(rate_hz=rate_hz)[None], channels, axis=0).T.reshape(1, -1)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(coding, rate=rate_hz, layout="mono" if channels == 1 else "stereo")
+        frame = av.AudioFrame.from_ndarray(sound, format="flt", layout=stream.layout.name)
+        frame.sample_rate = rate_hz
+        for packet in (*stream.encode(frame), *stream.encode(None)):
+            out.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "coding"), [("webm", "libopus"), ("m4a", "aac"), ("aac", "aac")])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_libsndfile_does_not_read_goes_through_ffmpeg(tmp_path, suffix, coding, channels):
+    decoded = decode(container(tmp_path / f"tone.{suffix}", channels=channels, coding=coding))
+    assert decoded.original_sample_rate_hz == 48_000
+    assert decoded.original_format.endswith(coding.removeprefix("lib").upper())
+    # Coders add some silence before and after.
+    middle = decoded.waveform[4_000:12_000]
+    assert np.abs(np.fft.rfft(middle)).argmax() == 150
+    assert np.std(middle) == pytest.approx(0.3 / np.sqrt(2), rel=0.05)
+
+
+def test_a_broken_webm_is_refused(tmp_path):
+    whole = container(tmp_path / "whole.webm").read_bytes()
+    (tmp_path / "stub.webm").write_bytes(whole[:100])
+    (tmp_path / "noise.webm").write_bytes(whole[:64] + noise("webm").tobytes())
+    for name in ("stub.webm", "noise.webm"):
+        with pytest.raises(Unreadable):
+            decode(tmp_path / name)
+
+
+def test_without_pyav_a_webm_says_what_to_install(tmp_path, monkeypatch):
+    path = container(tmp_path / "tone.webm")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(Unreadable, match=r"pip install 'resp-agent-ray\[av\]'"):
+        decode(path)
 
 
 @pytest.mark.parametrize("name", ["naïve – レ.wav", "a\nb.wav", "blank .wav", os.fsdecode(b"\xff\xfe.wav")])

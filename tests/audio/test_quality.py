@@ -1,10 +1,19 @@
 """Levels against analytic cases, and each reason to refuse at both sides of its threshold."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from resp_agent.audio import quality as q
+from resp_agent.settings import QualitySettings
 from tests.audio.waves import noise, tone
+
+WANTED = QualitySettings()
+
+
+def refused(waveform: np.ndarray, rate_hz: int = 16_000, wanted: QualitySettings = WANTED) -> str | None:
+    return q.refusal(q.quality(waveform), len(waveform) / 16_000, rate_hz, wanted)
 
 
 def test_levels_of_a_sine_are_the_analytic_ones():
@@ -19,12 +28,12 @@ def test_clipped_share_of_an_overdriven_sine_is_the_analytic_one(gain):
     waveform = tone(hz=37, amplitude=gain).clip(-1, 1)
     expected = 1 - 2 / np.pi * np.arcsin(q.FULL_SCALE / gain)
     assert q.quality(waveform)["clipped_share"] == pytest.approx(expected, abs=0.003)
-    assert (q.refusal(waveform, 16_000) is not None) == (expected >= q.MOSTLY_CLIPPED)
+    assert (refused(waveform) is not None) == (expected >= WANTED.mostly_clipped)
 
 
 def test_an_offset_is_no_sound():
-    assert q.quality(np.full(16_000, 0.25, np.float32))["rms_db"] < q.SILENT_DB
-    assert "silent" in q.refusal(np.full(16_000, 0.25, np.float32), 16_000)
+    assert q.quality(np.full(16_000, 0.25, np.float32))["rms_db"] < WANTED.silent_db
+    assert "silent" in refused(np.full(16_000, 0.25, np.float32))
 
 
 def test_nothing_has_the_floor_for_a_level():
@@ -34,18 +43,29 @@ def test_nothing_has_the_floor_for_a_level():
 @pytest.mark.parametrize(
     ("waveform", "rate_hz", "word"),
     [
-        (noise(0, q.SHORTEST_S - 0.001), 8_000, "short"),
-        (noise(0, q.SHORTEST_S), 8_000, None),
+        (noise(0, WANTED.shortest_s - 0.001), 8_000, "short"),
+        (noise(0, WANTED.shortest_s), 8_000, None),
         (noise(0, amplitude=0.8e-4), 8_000, "silent"),
         (noise(0, amplitude=1.2e-4), 8_000, None),
-        (noise(0), q.LOWEST_RATE_HZ - 1, "rate"),
-        (noise(0), q.LOWEST_RATE_HZ, None),
-        (noise(0), q.HIGHEST_RATE_HZ + 1, "rate"),
-        (np.where(np.arange(16_000) == 7, np.nan, noise(0)), 8_000, "finite"),
-        (np.where(np.arange(16_000) == 7, -np.inf, noise(0)), 8_000, "finite"),
+        (noise(0), WANTED.lowest_rate_hz - 1, "rate"),
+        (noise(0), WANTED.lowest_rate_hz, None),
+        (noise(0), WANTED.highest_rate_hz + 1, "rate"),
         (np.sign(noise(0)), 8_000, "clipped"),
     ],
 )
 def test_refusals(waveform, rate_hz, word):
-    reason = q.refusal(waveform.astype(np.float32), rate_hz)
+    reason = refused(waveform.astype(np.float32), rate_hz)
     assert (reason is None) if word is None else (word in reason)
+
+
+def test_every_threshold_is_a_setting():
+    sound = noise(0, 1.0, amplitude=0.3)
+    for changed, word in (
+        ({"shortest_s": 2.0}, "at least 2 s"),
+        ({"longest_s": 0.9}, "at most 0.9 s"),
+        ({"lowest_rate_hz": 9_000}, "9000 to"),
+        ({"silent_db": -1.0}, "silent"),
+        ({"mostly_clipped": 0.0}, "clipped"),
+    ):
+        assert word in refused(sound, 8_000, replace(WANTED, **changed))
+    assert refused(sound, 8_000) is None

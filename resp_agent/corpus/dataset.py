@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resp_agent.corpus.schema import SCHEMA, SPLITS, Recording, from_table
+from resp_agent.corpus.schema import ALL_SPLITS, CYCLES_SCHEMA, SCHEMA, Recording, from_table
 from resp_agent.errors import UserError
 from resp_agent.taxonomy import LABELS
 
 MANIFEST = "corpus.json"
+CYCLES = "cycles.parquet"
 _REBUILD = "build it again with this version, or give another corpus"
 
 
@@ -35,8 +36,7 @@ class Corpus:
         """Opens and checks a corpus; no audio is decoded.
 
         Raises:
-            UserError: nothing is there, it is no corpus, its schema is another, it has no training recording, or a
-                label is to be scored that no training recording has.
+            UserError: nothing is there, it is no corpus, or its schema is another.
         """
         folder = Path(folder)
         if not folder.exists():
@@ -55,7 +55,6 @@ class Corpus:
             raise UserError(f"the corpus {folder} has schema {schema!r} and this version reads {wanted!r}: {_REBUILD}")
         for path in folder.glob("data/*/*.parquet"):
             _check_schema(path)
-        corpus._check_labels()
         return corpus
 
     @cached_property
@@ -81,8 +80,8 @@ class Corpus:
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of a split as stored; all columns but the audio unless named. Nothing is decoded."""
-        if name not in SPLITS:
-            raise ValueError(f"split {name!r} is none of {', '.join(SPLITS)}")
+        if name not in ALL_SPLITS:
+            raise ValueError(f"split {name!r} is none of {', '.join(ALL_SPLITS)}")
         columns = [column for column in SCHEMA.names if column != "audio"] if columns is None else list(columns)
         parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._files(name)]
         return pa.concat_tables(parts) if parts else SCHEMA.empty_table().select(columns)
@@ -95,6 +94,15 @@ class Corpus:
             f"{len(self.labels)} labels, {len(self.styles)} styles"
         )
 
+    def cycles(self) -> pa.Table:
+        """Respiratory cycles of the recordings whose source marks them: rows of `CYCLES_SCHEMA`."""
+        path = self.path / CYCLES
+        return pq.read_table(path) if path.is_file() else CYCLES_SCHEMA.empty_table()
+
+    def excluded(self) -> list[dict]:
+        """Rows of `excluded.parquet`: source, path, source_label, reason."""
+        return pq.read_table(self.path / "excluded.parquet").to_pylist()
+
     def quarantine(self) -> list[dict]:
         """Rows of `quarantine.parquet`: source, path, source_label, reason."""
         return pq.read_table(self.path / "quarantine.parquet").to_pylist()
@@ -104,20 +112,6 @@ class Corpus:
 
     def _column(self, split: str, column: str) -> list:
         return self.table(split, [column]).column(column).to_pylist()
-
-    def _check_labels(self) -> None:
-        if not self.labels:
-            raise UserError(
-                f"the corpus {self.path} is empty (no training recording): see its quarantine.parquet for what was "
-                "found and set aside, or give another corpus"
-            )
-        for split in ("valid", "test"):
-            unlearned = [label for label in self.held(split) if label not in self.labels]
-            if unlearned:
-                raise UserError(
-                    f"the corpus {self.path} has label {unlearned[0]!r} in {split} and no training recording of it: "
-                    "add some to train, or leave the label out"
-                )
 
 
 def _check_schema(path: Path) -> None:

@@ -2,14 +2,17 @@
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from resp_agent.corpus.build import BUILD_VERSION, build_corpus, check_sources
+from resp_agent.corpus.build import BUILD_VERSION, build_corpus
+from resp_agent.corpus.bulk import in_threads
 from resp_agent.corpus.dataset import MANIFEST, Corpus
+from resp_agent.corpus.roles import check_sources
 from resp_agent.corpus.write import write_corpus
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
-from resp_agent.settings import Settings, fingerprint
+from resp_agent.settings import CorpusSettings, Settings, fingerprint
 
 EMBEDDED = "embedded"
 
@@ -28,26 +31,26 @@ def resolve_corpus(settings: Settings, out: Path) -> Corpus:
     if spec == EMBEDDED:
         corpus = _embedded(settings, out)
     elif "=" in spec and not Path(spec).exists():
-        corpus = _built(parse_sources(spec), settings.seed, out)
+        corpus = _built(parse_sources([spec]), settings.seed, out)
     else:
         corpus = Corpus.open(Path(spec))
     _check_fit(corpus, spec)
     return corpus
 
 
-def parse_sources(spec: str) -> dict[str, Path]:
-    """`icbhi=<path>,sprsound=<path>` as name -> path; a comma inside a path is kept.
+def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
+    """`icbhi=<path>` or `icbhi=<path>,sprsound=<path>` as name -> path; a comma inside a path is kept.
 
     Raises:
-        UserError: a part is not name=path, a name comes twice or has no reader, or a path is not a directory.
+        UserError: an entry is not name=path, a name comes twice or has no reader, or a path is not a directory.
     """
     sources: dict[str, Path] = {}
-    for part in re.split(r",(?=\s*\w+=)", spec):
-        name, _, path = (text.strip() for text in part.partition("="))
+    for entry in (part for given in entries for part in re.split(r",(?=\s*\w*=)", given)):
+        name, _, path = (text.strip() for text in entry.partition("="))
         if not name or not path:
-            raise UserError(f"corpus {spec!r} is not understood at {part!r}: write <source>=<path>,<source>=<path>")
+            raise UserError(f"source {entry!r} is not understood: write <source>=<path>")
         if name in sources:
-            raise UserError(f"corpus {spec!r} names source {name!r} twice: put its recordings under one folder")
+            raise UserError(f"source {name!r} is named twice: put its recordings under one folder")
         sources[name] = Path(path).expanduser()
     check_sources(sources)
     return sources
@@ -69,7 +72,9 @@ def _built(sources: dict[str, Path], seed: int, out: Path) -> Corpus:
     recipe = digest(
         BUILD_VERSION, seed, *(part for name in sorted(sources) for part in (name, _listing(sources[name])))
     )
-    return _earlier(out, recipe) or build_corpus(sources, out, seed, info={"recipe": recipe})
+    return _earlier(out, recipe) or build_corpus(
+        sources, out, CorpusSettings(seed=seed), in_threads(os.cpu_count() or 1), info={"recipe": recipe}
+    )
 
 
 def _earlier(out: Path, recipe: str) -> Corpus | None:
@@ -96,11 +101,22 @@ def _listing(root: Path) -> str:
 
 
 def _check_fit(corpus: Corpus, spec: str) -> None:
+    if not corpus.labels:
+        raise UserError(
+            f"corpus {spec!r} has no training recording: see its quarantine.parquet for what was found and set aside, "
+            "or give a source to train on"
+        )
     for split in ("valid", "test"):
         if not corpus.held(split):
             raise UserError(
                 f"corpus {spec!r} has no recording in its {split} split, so nothing can be scored: give one with at "
                 "least 3 patients of some label"
+            )
+        unlearned = [label for label in corpus.held(split) if label not in corpus.labels]
+        if unlearned:
+            raise UserError(
+                f"corpus {spec!r} has label {unlearned[0]!r} in {split} and no training recording of it: add some to "
+                "train, or leave the label out"
             )
     if len(corpus.labels) < 2:
         raise UserError(

@@ -16,6 +16,7 @@ SAMPLE_RATE_HZ = 16_000
 SPLITS = ("train", "valid", "test")
 NO_SPLIT = "none"
 """Where recordings of sources without a role lie: for pretraining, never trained on with labels and never scored."""
+ALL_SPLITS = (*SPLITS, NO_SPLIT)
 
 _EVENT = pa.struct([("start_s", pa.float64()), ("end_s", pa.float64()), ("kind", pa.string())])
 _AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -43,7 +44,8 @@ SCHEMA = pa.schema(
         pa.field("style", pa.string(), nullable=False),
         pa.field("events", pa.list_(_EVENT), nullable=False),
         pa.field("normal_breaths", pa.int64()),
-        pa.field("audio", _AUDIO, nullable=False),
+        # Nullable to the letter only, because Hugging Face `datasets` knows its Audio no other way.
+        pa.field("audio", _AUDIO),
         pa.field("duration_s", pa.float64(), nullable=False),
         pa.field("original_sample_rate_hz", pa.int64(), nullable=False),
         pa.field("original_format", pa.string()),
@@ -61,7 +63,10 @@ SCHEMA = pa.schema(
         pa.field("remarks", pa.list_(pa.string()), nullable=False),
         pa.field("request", _REQUEST),
     ],
-    metadata={"resp_agent_schema": "2"},
+    metadata={
+        "resp_agent_schema": "2",
+        "huggingface": '{"info": {"features": {"audio": {"sampling_rate": 16000, "_type": "Audio"}}}}',
+    },
 )
 
 _LISTS = ("symptoms", "history", "remarks")
@@ -153,7 +158,8 @@ class Recording:
 
 def to_pcm(waveform: np.ndarray) -> np.ndarray:
     """Float audio in [-1, 1] to 16-bit integers, rounded half to even and clipped."""
-    return np.clip(np.rint(np.asarray(waveform, np.float64) * 32768), -32768, 32767).astype(np.int16)
+    # Times a power of two is exact at any precision.
+    return np.clip(np.rint(np.asarray(waveform) * 32768), -32768, 32767).astype(np.int16)
 
 
 def from_pcm(pcm: np.ndarray) -> np.ndarray:
@@ -163,13 +169,19 @@ def from_pcm(pcm: np.ndarray) -> np.ndarray:
 
 def audio_id(waveform: np.ndarray) -> str:
     """The id of a recording: a hash of its decoded 16-bit audio, 32 hexadecimal digits."""
-    return hashlib.blake2b(to_pcm(waveform).tobytes(), digest_size=16).hexdigest()
+    return pcm_id(to_pcm(waveform))
+
+
+def pcm_id(pcm: np.ndarray) -> str:
+    """The same for audio that is 16-bit already."""
+    return hashlib.blake2b(np.ascontiguousarray(pcm).data, digest_size=16).hexdigest()
 
 
 def encode_flac(waveform: np.ndarray) -> bytes:
-    """16 kHz mono 16-bit FLAC of float audio."""
+    """16 kHz mono 16-bit FLAC of audio, float or 16-bit already."""
     buffer = io.BytesIO()
-    soundfile.write(buffer, to_pcm(waveform), SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    pcm = waveform if waveform.dtype == np.int16 else to_pcm(waveform)
+    soundfile.write(buffer, pcm, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 

@@ -22,13 +22,16 @@ def styles_of(
     """The style of each recording.
 
     Two or more devices: the device (`UNKNOWN_DEVICE` where it is None). Otherwise `cluster 1` to `cluster 3`: k-means
-    over `pooled` of the training recordings, numbered by how many of those they hold; `waveforms` is read only then.
+    over `pooled` of the training recordings (of all, where there are none), numbered by how many of those they hold;
+    `waveforms` is read only then.
     """
     if len(set(devices) - {None}) >= 2:
         return [device or UNKNOWN_DEVICE for device in devices]
+    if not splits:
+        return []
     with threads(1):
         features = np.stack([pooled(waveform) for waveform in waveforms])
-        train = features[np.array([split == "train" for split in splits])]
+        train = features[[split == "train" for split in splits]] if "train" in splits else features
         kinds = len(np.unique(train, axis=0))
         model = KMeans(min(CLUSTERS, kinds), n_init=10, random_state=seed_of(seed, "styles") % 2**32).fit(train)
         rank = np.argsort(np.argsort(-np.bincount(model.labels_, minlength=model.n_clusters), kind="stable"))

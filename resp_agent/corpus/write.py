@@ -1,5 +1,6 @@
 """A corpus directory, written whole or not at all: Parquet by split, what was set aside, and corpus.json."""
 
+import hashlib
 import json
 import os
 import platform
@@ -8,17 +9,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from resp_agent.corpus.dataset import MANIFEST, Corpus
-from resp_agent.corpus.schema import SCHEMA, SET_ASIDE_SCHEMA, SPLITS, Recording, to_table
+from resp_agent.corpus.dataset import CYCLES, MANIFEST, Corpus
+from resp_agent.corpus.schema import ALL_SPLITS, SCHEMA, SET_ASIDE_SCHEMA, SPLITS, Recording, to_table
 from resp_agent.corpus.sources.found import SetAside
+from resp_agent.durable import sync
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
-from resp_agent.taxonomy import LABELS
+from resp_agent.taxonomy import LABELS, UNLABELLED
 
 ROWS_PER_FILE = 500
 ROWS_PER_GROUP = 50
@@ -34,37 +38,57 @@ def write_corpus(
 ) -> Corpus:
     """Writes recordings as `out` and opens it; at no time does `out` hold half a corpus.
 
-    `recordings` may be an iterator: only `ROWS_PER_GROUP` of each split are held at once. `notes` are sentences for the
-    report and `info` is plain data; both go into corpus.json. An earlier corpus at `out` is replaced once the new one
-    is whole.
+    `recordings` may be an iterator: only some `ROWS_PER_GROUP` of each split are held at once. `notes` are sentences
+    for the report and `info` is plain data; both go into corpus.json. An earlier corpus at `out` is replaced once the
+    new one is whole.
 
     Raises:
         UserError: `out` holds something else than a corpus, or cannot be written.
         ValueError: a recording's split or label is not in the schema, or an id comes twice.
     """
-    out = Path(out)
+    remaining = iter(recordings)
+    tables = (to_table(some) for some in iter(lambda: list(islice(remaining, ROWS_PER_GROUP)), []))
+    return write_tables(tables, Path(out), set_aside, notes, info)
+
+
+def write_tables(
+    tables: Iterable[pa.Table],
+    out: Path,
+    set_aside: Sequence[SetAside] = (),
+    notes: Sequence[str] = (),
+    info: dict | None = None,
+    cycles: pa.Table | None = None,
+) -> Corpus:
+    """The same as `write_corpus` for tables of `SCHEMA`, of any size and splits; `cycles` is of `CYCLES_SCHEMA`."""
     with whole(out) as folder:
-        hasher = _Contents()
-        _write_splits(recordings, folder, hasher)
+        contents = _Contents()
+        with _Files(folder) as files:
+            for table in tables:
+                contents.add(table)
+                files.add(table)
         for name, chosen in (("excluded", True), ("quarantine", False)):
             rows = [row for row in set_aside if row.excluded == chosen]
             pq.write_table(_set_aside_table(rows), folder / f"{name}.parquet")
+        if cycles is not None:
+            pq.write_table(cycles, folder / CYCLES)
         manifest = {
             "schema": SCHEMA.metadata[b"resp_agent_schema"].decode(),
-            "fingerprint": digest(*hasher.rows),
-            "labels": [label for label in LABELS if label in hasher.train_labels],
-            "styles": sorted(hasher.styles),
+            "fingerprint": contents.fingerprint(),
+            "labels": [label for label in LABELS if label in contents.train_labels],
+            "styles": sorted(contents.styles),
             "counts": {
-                **{split: hasher.counts[split] for split in SPLITS},
+                **{split: contents.counts[split] for split in ALL_SPLITS},
                 "excluded": sum(row.excluded for row in set_aside),
                 "quarantined": sum(not row.excluded for row in set_aside),
-                "found": len(hasher.ids) + len(set_aside),
+                "found": len(contents.ids) + len(set_aside),
             },
             "notes": list(notes),
             **(info or {}),
         }
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         (folder / MANIFEST).write_text(text, encoding="utf-8")
+        for path in folder.rglob("*"):
+            sync(path)
     return Corpus.open(out)
 
 
@@ -122,62 +146,84 @@ def _running(process: int) -> bool:
 
 
 class _Contents:
-    """What was written: counts, names, and the rows without audio for the fingerprint (the id stands for the audio)."""
+    """What was written: counts, names, and a digest of the rows without audio (the id stands for the audio)."""
 
     def __init__(self):
         self.ids: set[str] = set()
         self.counts = Counter()
         self.train_labels: set[str] = set()
         self.styles: set[str] = set()
-        self.rows: list[str] = []
+        self._rows = {split: hashlib.blake2b(digest_size=16) for split in ALL_SPLITS}
 
-    def add(self, recording: Recording) -> None:
-        if recording.split not in SPLITS or recording.label not in LABELS:
-            raise ValueError(f"recording {recording.id} has split {recording.split!r} and label {recording.label!r}")
-        if recording.id in self.ids:
-            raise ValueError(f"recording {recording.id} comes twice")
-        self.ids.add(recording.id)
-        self.counts[recording.split] += 1
-        self.styles.add(recording.style)
-        if recording.split == "train":
-            self.train_labels.add(recording.label)
-
-    def describe(self, table: pa.Table) -> None:
+    def add(self, table: pa.Table) -> None:
         for row in table.drop_columns("audio").to_pylist():
-            self.rows.append(json.dumps(row, sort_keys=True))
+            name, split, label = row["id"], row["split"], row["label"]
+            if split not in ALL_SPLITS or label not in (LABELS if split in SPLITS else (*LABELS, UNLABELLED)):
+                raise ValueError(f"recording {name} has split {split!r} and label {label!r}")
+            if name in self.ids:
+                raise ValueError(f"recording {name} comes twice")
+            self.ids.add(name)
+            self.counts[split] += 1
+            self.styles.add(row["style"])
+            if split == "train":
+                self.train_labels.add(label)
+            self._rows[split].update(json.dumps(row, sort_keys=True).encode() + b"\n")
+
+    def fingerprint(self) -> str:
+        return digest(*(self._rows[split].hexdigest() for split in ALL_SPLITS))
 
 
-def _write_splits(recordings: Iterable[Recording], folder: Path, contents: _Contents) -> None:
-    waiting: dict[str, list[Recording]] = {split: [] for split in SPLITS}
-    written = Counter()
-    writers: dict[str, pq.ParquetWriter] = {}
+class _Files:
+    """The Parquet files of every split, in groups and files of the stated size however rows arrive."""
 
-    def flush(split: str) -> None:
-        if not waiting[split]:
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._waiting: dict[str, list[pa.Table]] = {split: [] for split in ALL_SPLITS}
+        self._written = Counter()
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def __enter__(self) -> "_Files":
+        return self
+
+    def __exit__(self, kind, *_) -> None:
+        try:
+            for split in ALL_SPLITS if kind is None else ():
+                self._flush(split, 1)
+        finally:
+            for writer in self._writers.values():
+                writer.close()
+
+    def add(self, table: pa.Table) -> None:
+        for split in ALL_SPLITS:
+            chosen = table.filter(pc.equal(table["split"], split))
+            if len(chosen):
+                self._waiting[split].append(chosen)
+                self._flush(split, ROWS_PER_GROUP)
+
+    def _flush(self, split: str, least: int) -> None:
+        """Writes what waits, in groups; what is left is fewer than `least` rows."""
+        if sum(map(len, self._waiting[split])) < least:
             return
-        table = to_table(waiting[split])
-        if written[split] % ROWS_PER_FILE == 0:
-            if split in writers:
-                writers[split].close()
-            place = folder / "data" / split
-            place.mkdir(parents=True, exist_ok=True)
-            writers[split] = pq.ParquetWriter(place / f"part-{written[split] // ROWS_PER_FILE:05d}.parquet", SCHEMA)
-        writers[split].write_table(table)
-        contents.describe(table)
-        written[split] += len(waiting[split])
-        waiting[split].clear()
+        table = pa.concat_tables(self._waiting[split])
+        start = 0
+        while len(table) - start >= least:
+            group = table.slice(start, ROWS_PER_GROUP)
+            self._writer(split).write_table(group)
+            self._written[split] += len(group)
+            start += len(group)
+        self._waiting[split] = [table.slice(start)] if start < len(table) else []
 
-    try:
-        for recording in recordings:
-            contents.add(recording)
-            waiting[recording.split].append(recording)
-            if len(waiting[recording.split]) == ROWS_PER_GROUP:
-                flush(recording.split)
-        for split in SPLITS:
-            flush(split)
-    finally:
-        for writer in writers.values():
-            writer.close()
+    def _writer(self, split: str) -> pq.ParquetWriter:
+        number, within = divmod(self._written[split], ROWS_PER_FILE)
+        if not within:
+            if split in self._writers:
+                self._writers[split].close()
+            path = self._folder / "data" / split / f"part-{number:05d}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # FLAC has no repeated values for a dictionary, and nobody asks for the smallest one.
+            columns = [name for name in SCHEMA.names if name != "audio"]
+            self._writers[split] = pq.ParquetWriter(path, SCHEMA, use_dictionary=columns, write_statistics=columns)
+        return self._writers[split]
 
 
 def _set_aside_table(rows: Sequence[SetAside]) -> pa.Table:

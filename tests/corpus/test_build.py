@@ -3,6 +3,7 @@
 import csv
 import os
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import SCHEMA, SPLITS, audio_id
 from resp_agent.corpus.sources.sprsound import REJECTED
 from resp_agent.errors import UserError
+from resp_agent.settings import CorpusSettings
 from tests.audio.waves import hostile, noise, tone
 from tests.corpus import layouts
 
@@ -41,16 +43,19 @@ def sprsound(tmp_path):
 
 def test_two_sources_become_one_corpus(icbhi, sprsound, tmp_path):
     told = []
-    corpus = build_corpus({"sprsound": sprsound, "icbhi": icbhi}, tmp_path / "out", 0, lambda n, path: told.append(n))
+    corpus = build_corpus(
+        {"sprsound": sprsound, "icbhi": icbhi}, tmp_path / "out", progress=lambda *said: told.append(said)
+    )
     rows = rows_of(corpus)
     assert corpus.manifest["counts"] == {
         **Counter(row["split"] for row in rows),
+        "none": 0,
         "excluded": 1,
         "quarantined": 0,
         "found": 29,
     }
     assert len(rows) == 28
-    assert told == list(range(1, 30))
+    assert told == [("found", 29, None), ("decoded", 28, 28), ("stored", 28, 28)]
     assert aside(corpus, "excluded") == [
         {
             "source": "sprsound",
@@ -69,6 +74,7 @@ def test_two_sources_become_one_corpus(icbhi, sprsound, tmp_path):
     )
     assert all(row["style"] == row["device"] for row in rows)
     assert corpus.manifest["sources"] == ["icbhi", "sprsound"]
+    assert corpus.manifest["roles"] == {"icbhi": "train", "sprsound": "train"}
     assert [note.split("'")[1] for note in corpus.notes] == ["bronchitis", "upper respiratory tract infection"]
     sides = {}
     for row in rows:
@@ -78,7 +84,7 @@ def test_two_sources_become_one_corpus(icbhi, sprsound, tmp_path):
 
 
 def test_a_row_holds_the_audio_of_its_file(icbhi, tmp_path):
-    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out", 0)
+    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out")
     recordings = {one.path: one for split in SPLITS for one in corpus.split(split)}
     one = recordings["icbhi/ICBHI_final_database/104_1b1_Al_sc_Meditron.flac"]
     decoded = decode(icbhi / "ICBHI_final_database" / "104_1b1_Al_sc_Meditron.wav")
@@ -91,19 +97,20 @@ def test_a_row_holds_the_audio_of_its_file(icbhi, tmp_path):
 
 def test_the_same_files_and_seed_give_the_same_corpus_wherever_they_lie(icbhi, sprsound, tmp_path):
     shutil.copytree(tmp_path / "raw", tmp_path / "elsewhere")
-    one = build_corpus({"icbhi": icbhi, "sprsound": sprsound}, tmp_path / "one", 3)
+    one = build_corpus({"icbhi": icbhi, "sprsound": sprsound}, tmp_path / "one", CorpusSettings(seed=3))
     elsewhere = {name: tmp_path / "elsewhere" / name for name in ("sprsound", "icbhi")}
-    other = build_corpus(elsewhere, tmp_path / "other", 3)
+    other = build_corpus(elsewhere, tmp_path / "other", CorpusSettings(seed=3))
     assert one.fingerprint == other.fingerprint
     files = sorted(path.relative_to(one.path) for path in one.path.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(other.path) for path in other.path.rglob("*") if path.is_file())
     assert all((one.path / file).read_bytes() == (other.path / file).read_bytes() for file in files)
-    assert build_corpus(elsewhere, tmp_path / "other", 4).fingerprint != one.fingerprint
+    assert build_corpus(elsewhere, tmp_path / "other", CorpusSettings(seed=4)).fingerprint != one.fingerprint
 
 
 def test_hostile_files_are_quarantined_and_the_build_goes_on(icbhi, tmp_path):
-    clean = build_corpus({"icbhi": icbhi}, tmp_path / "clean", 0)
+    clean = build_corpus({"icbhi": icbhi}, tmp_path / "clean")
     database = icbhi / "ICBHI_final_database"
+    began = time.monotonic()
     cases = {case: entry for case, entry in hostile(tmp_path / "hostile").items() if entry[0].suffix == ".wav"}
     del cases["missing"]
     words = {}
@@ -124,10 +131,14 @@ def test_hostile_files_are_quarantined_and_the_build_goes_on(icbhi, tmp_path):
         soundfile.write(database / f"{name}.wav", sound, 16_000, subtype="FLOAT")
         (database / f"{name}.txt").write_text("0.1 0.2 1 0\n0.9 1.0 1 0\n")
         words[f"ICBHI_final_database/{name}.wav"] = word
-    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out", 0)
+    os.mkfifo(database / "104_99b1_Tc_sc_Meditron.wav")
+    (database / "104_99b1_Tc_sc_Meditron.txt").write_text(layouts.CYCLES)
+    words["ICBHI_final_database/104_99b1_Tc_sc_Meditron.wav"] = "not a regular file"
+    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out")
+    assert time.monotonic() - began < 5 * len(words)
     quarantined = {row["path"]: row["reason"] for row in aside(corpus)}
     assert quarantined.keys() == words.keys()
-    assert len(words) == 26
+    assert len(words) == 27
     assert all(words[path] in reason for path, reason in quarantined.items())
     assert corpus.quarantined == len(words)
     assert corpus.fingerprint == clean.fingerprint
@@ -136,14 +147,16 @@ def test_hostile_files_are_quarantined_and_the_build_goes_on(icbhi, tmp_path):
 def test_odd_names_are_quarantined_in_readable_text(icbhi, tmp_path):
     soundfile.write(icbhi / "x.wav", noise("x"), 16_000)
     (icbhi / "x.wav").rename(icbhi / os.fsdecode(b"\xff\xfe.wav"))
-    (row,) = aside(build_corpus({"icbhi": icbhi}, tmp_path / "out", 0))
+    (row,) = aside(build_corpus({"icbhi": icbhi}, tmp_path / "out"))
     assert row["path"] == r"\udcff\udcfe.wav"
 
 
-def test_an_unknown_label_is_quarantined_with_its_word(tmp_path):
+def test_an_unknown_label_stops_the_build_with_file_and_label(tmp_path):
     patients = layouts.ICBHI_PATIENTS | {"150": "Vapours"}
-    corpus = build_corpus({"icbhi": layouts.icbhi(tmp_path / "raw", patients)}, tmp_path / "out", 0)
-    assert [(row["source_label"], "'Vapours'" in row["reason"]) for row in aside(corpus)] == [("Vapours", True)] * 2
+    root = layouts.icbhi(tmp_path / "raw", patients)
+    with pytest.raises(UserError, match=r"150_1b1_Al_sc_.*\.wav: icbhi calls a condition 'Vapours'"):
+        build_corpus({"icbhi": root}, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
 def test_duplicates_under_one_label_leave_the_first_and_under_two_leave_none(icbhi, tmp_path):
@@ -155,7 +168,7 @@ def test_duplicates_under_one_label_leave_the_first_and_under_two_leave_none(icb
     copy("101_1b1_Al_sc_AKGC417L", "102_1b1_Pr_sc_LittC2SE")
     copy("103_1b1_Al_sc_Litt3200", "104_1b1_Al_sc_Meditron")
     copy("103_1b1_Al_sc_Litt3200", "103_1b1_Pr_sc_Litt3200")
-    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out", 0)
+    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "out")
     reasons = {Path(row["path"]).stem: row["reason"] for row in aside(corpus)}
     both = "the same audio is labelled COPD and control group"
     assert reasons == {
@@ -169,7 +182,7 @@ def test_duplicates_under_one_label_leave_the_first_and_under_two_leave_none(icb
 
 
 def test_one_device_is_told_apart_by_clusters(sprsound, tmp_path):
-    corpus = build_corpus({"sprsound": sprsound}, tmp_path / "out", 0)
+    corpus = build_corpus({"sprsound": sprsound}, tmp_path / "out")
     assert set(corpus.styles) <= {"cluster 1", "cluster 2", "cluster 3"}
     # Every second recording was low-passed: no cluster holds both kinds.
     kinds = {}
@@ -182,7 +195,7 @@ def test_one_device_is_told_apart_by_clusters(sprsound, tmp_path):
 @pytest.mark.parametrize(
     ("sources", "words"),
     [
-        ({"nope": "."}, ["no reader", "nope", "icbhi, sprsound"]),
+        ({"nope": "."}, ["no reader", "nope", "icbhi, sprsound, coughvid"]),
         ({"icbhi": "nowhere"}, ["nowhere", "icbhi", "give the folder"]),
         ({"icbhi": "blank"}, ["no recording was found", "blank"]),
         ({"icbhi": "audio only"}, ["none of the 2 recordings", "table of diagnoses", "audio only"]),
@@ -193,7 +206,7 @@ def test_what_cannot_be_built_is_named_with_a_way_out(tmp_path, sources, words):
     layouts.icbhi(tmp_path / "audio only", {"101": "COPD"})
     (tmp_path / "audio only" / "ICBHI_Challenge_diagnosis.txt").unlink()
     with pytest.raises(UserError) as caught:
-        build_corpus({name: tmp_path / path for name, path in sources.items()}, tmp_path / "out", 0)
+        build_corpus({name: tmp_path / path for name, path in sources.items()}, tmp_path / "out")
     assert all(word in str(caught.value) for word in words)
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out*"))
@@ -204,7 +217,7 @@ def test_the_real_recordings_are_all_built_excluded_or_quarantined(shared, tmp_p
     sources = {"icbhi": shared / "corpora" / "icbhi2017", "sprsound": shared / "corpora" / "sprsound"}
     with (shared / "corpora" / "manifest.csv").open(newline="") as file:
         manifest = [row for row in csv.DictReader(file) if row["corpus"] in ("icbhi2017", "sprsound")]
-    corpus = build_corpus(sources, tmp_path / "out", 0)
+    corpus = build_corpus(sources, tmp_path / "out")
     counts = corpus.manifest["counts"]
     assert len(manifest) == counts["found"] == 327
     assert sum(counts[split] for split in SPLITS) == 284

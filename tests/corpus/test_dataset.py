@@ -11,6 +11,7 @@ from resp_agent.corpus.dataset import MANIFEST, Corpus
 from resp_agent.corpus.schema import SCHEMA
 from resp_agent.corpus.write import write_corpus
 from resp_agent.errors import UserError
+from resp_agent.taxonomy import UNLABELLED
 from tests.corpus.test_write import recording
 
 
@@ -50,7 +51,7 @@ def test_a_split_without_recordings_is_an_empty_table(tmp_path):
     assert corpus.split("test") == []
     assert corpus.held("test") == ()
     assert corpus.table("valid").schema.names == [name for name in SCHEMA.names if name != "audio"]
-    with pytest.raises(ValueError, match="split 'dev' is none of train, valid, test"):
+    with pytest.raises(ValueError, match="split 'dev' is none of train, valid, test, none"):
         corpus.table("dev")
 
 
@@ -73,7 +74,7 @@ def test_a_damaged_manifest_is_no_corpus(corpus, text):
 def test_another_schema_is_named(corpus):
     manifest = json.loads((corpus.path / MANIFEST).read_text())
     (corpus.path / MANIFEST).write_text(json.dumps(manifest | {"schema": "0"}))
-    with pytest.raises(UserError, match=r"has schema '0' and this version reads '1': build it again"):
+    with pytest.raises(UserError, match=r"has schema '0' and this version reads '2': build it again"):
         Corpus.open(corpus.path)
 
 
@@ -93,12 +94,15 @@ def test_files_of_another_schema_are_named(corpus, change):
         Corpus.open(corpus.path)
 
 
-def test_a_corpus_without_training_recordings_is_empty(tmp_path):
-    for number, rows in enumerate(([], [recording(1, "valid")])):
-        with pytest.raises(UserError, match=r"is empty \(no training recording\): see its quarantine.parquet"):
-            write_corpus(rows, tmp_path / str(number))
+def test_a_corpus_without_training_recordings_opens_for_those_who_count(tmp_path):
+    rows = [recording(1, "test"), recording(2, "none", UNLABELLED)]
+    corpus = write_corpus(rows, tmp_path / "corpus")
+    assert (corpus.labels, corpus.held("test"), corpus.held("none")) == ((), ("asthma",), ())
+    assert corpus.table("none")["label"].to_pylist() == [UNLABELLED]
+    assert write_corpus([], tmp_path / "empty").labels == ()
 
 
-def test_a_label_to_be_scored_that_was_never_trained_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"label 'asthma' in valid and no training recording of it: add some"):
-        write_corpus([recording(1, label="COPD"), recording(2, "valid", "asthma")], tmp_path / "corpus")
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_what_no_one_diagnosed_is_in_no_split(tmp_path, split):
+    with pytest.raises(ValueError, match="label 'unlabelled'"):
+        write_corpus([recording(1, split, UNLABELLED)], tmp_path / "corpus")

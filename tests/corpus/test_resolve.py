@@ -73,8 +73,9 @@ def test_the_embedded_corpus_is_simulated_once_for_the_same_settings_and_seed(tm
 
 
 def test_sources_are_parsed_with_commas_and_blanks_in_their_paths(raw, tmp_path):
-    assert parse_sources(raw) == {"icbhi": tmp_path / "a,b", "sprsound": tmp_path / "c d=e"}
-    assert list(parse_sources(raw.replace(",sprsound", " , sprsound"))) == ["icbhi", "sprsound"]
+    assert parse_sources([raw]) == parse_sources([raw.partition(",sprsound")[0], f"sprsound={tmp_path / 'c d=e'}"])
+    assert parse_sources([raw]) == {"icbhi": tmp_path / "a,b", "sprsound": tmp_path / "c d=e"}
+    assert list(parse_sources([raw.replace(",sprsound", " , sprsound")])) == ["icbhi", "sprsound"]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +84,9 @@ def test_sources_are_parsed_with_commas_and_blanks_in_their_paths(raw, tmp_path)
         ("nowhere", ["no corpus at nowhere", "check the path"]),
         ("icbhi=nowhere", ["source icbhi has no directory at nowhere", "give the folder"]),
         ("kaggle=.", ["no reader for source 'kaggle'", "icbhi, sprsound"]),
-        ("icbhi=", ["not understood at 'icbhi='", "write <source>=<path>"]),
-        ("=.", ["not understood at '=.'"]),
-        ("icbhi=.,icbhi=.", ["names source 'icbhi' twice"]),
+        ("icbhi=", ["source 'icbhi=' is not understood", "write <source>=<path>"]),
+        ("=.", ["source '=.' is not understood"]),
+        ("icbhi=.,icbhi=.", ["source 'icbhi' is named twice"]),
         ("icbhi=blank", ["no recording was found in icbhi=blank"]),
         ("icbhi=hostile", ["none of the 1 recordings found in icbhi=hostile", "check that"]),
         ("blank", ["blank is not a corpus", "<source>=<path>"]),
@@ -110,4 +111,17 @@ def test_a_prebuilt_corpus_without_a_test_split_is_not_fit_for_a_run(tmp_path):
     rows = [recording(1), recording(2, label="COPD"), recording(3, "valid")]
     corpus = write_corpus(rows, tmp_path / "corpus")
     with pytest.raises(UserError, match="no recording in its test split"):
+        resolve_corpus(settings(str(corpus.path)), tmp_path / "out")
+
+
+def test_a_corpus_without_training_recordings_is_no_corpus_for_a_run(tmp_path):
+    corpus = write_corpus([recording(1, "valid")], tmp_path / "corpus")
+    with pytest.raises(UserError, match=r"has no training recording: see its quarantine.parquet"):
+        resolve_corpus(settings(str(corpus.path)), tmp_path / "out")
+
+
+def test_a_label_to_be_scored_that_was_never_trained_is_named(tmp_path):
+    rows = [recording(1, label="COPD"), recording(2, "valid", "asthma"), recording(3, "test", "COPD")]
+    corpus = write_corpus(rows, tmp_path / "corpus")
+    with pytest.raises(UserError, match=r"label 'asthma' in valid and no training recording of it: add some"):
         resolve_corpus(settings(str(corpus.path)), tmp_path / "out")

@@ -1,0 +1,154 @@
+"""The corpus: built from raw recordings of any of the sources, and what was built in figures."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jobs.console import Console
+from jobs.exits import run_job
+from resp_agent.corpus.build import build_corpus
+from resp_agent.corpus.bulk import Runner, Work
+from resp_agent.corpus.dataset import Corpus
+from resp_agent.corpus.resolve import parse_sources
+from resp_agent.errors import UserError
+from resp_agent.settings import CorpusSettings
+
+TELL_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """Builds a corpus from raw recordings in their original layouts. A build that was killed goes on by the same
+    command."""
+
+    sources: tuple[str, ...]
+    """Where the sources lie, as `<source>=<path>`: ukcovid, icbhi, sprsound, coughvid, kauh, covid19cough, hflung, or
+    `folder=<path>` for recordings of your own, described by a metadata.csv."""
+    out: str
+    """The corpus directory to make. An earlier corpus there is replaced once the new one is whole."""
+    where: Literal["auto", "ray", "local"] = "auto"
+    """Workers on Ray Data, or in this process; `auto` is Ray from 2,000 recordings on. Changes the time only."""
+    workers: int = os.cpu_count() or 1
+    """Recordings that are decoded at the same time."""
+    cpus: float = 0.5
+    """CPUs that a worker reserves on Ray."""
+    gpus: float = 0.0
+    """GPUs that a worker reserves on Ray, for narratives by a model."""
+    settings: Annotated[CorpusSettings, tyro.conf.arg(name="")] = field(default_factory=CorpusSettings)
+
+
+@dataclass(frozen=True)
+class StatsJob:
+    """Says in tables and figures what a corpus holds and what became of everything that was found."""
+
+    corpus: tyro.conf.Positional[str]
+    """A corpus directory."""
+    json: bool = False
+    """Print plain data for machines, and draw nothing."""
+    figures: str | None = None
+    """Where figures go; by default `figures` in the corpus directory."""
+
+
+def build(job: BuildJob) -> int:
+    """Builds, and says what was built and where it is."""
+    if job.workers < 1:
+        raise UserError(f"{job.workers} workers decode nothing: give --workers at least 1")
+    _refuse_disposable(job)
+    sources, console = parse_sources(list(job.sources)), Console()
+    corpus = build_corpus(sources, Path(job.out), job.settings, _run(job), _Progress(console))
+    counts = corpus.manifest["counts"]
+    built = counts["found"] - counts["excluded"] - counts["quarantined"]
+    console.say(
+        f"{counts['found']} found = {built} built + {counts['excluded']} excluded + {counts['quarantined']} quarantined"
+    )
+    console.say(f"corpus {corpus.path.resolve()}")
+    console.say(f"what is in it: resp-agent corpus stats {job.out}")
+    return 0
+
+
+def stats(job: StatsJob) -> int:
+    """Prints statistics of a corpus and draws its figures."""
+    # Imported when needed: drawing costs a second that a build has no use for.
+    from resp_agent.corpus.statistics import statistics
+    from resp_agent.report.corpus_figures import draw
+    from resp_agent.report.corpus_tables import render
+
+    figures = statistics(Corpus.open(Path(job.corpus)))
+    if job.json:
+        print(json.dumps(figures, indent=2, ensure_ascii=False))
+        return 0
+    print(render(figures))
+    folder = Path(job.figures or Path(job.corpus) / "figures")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn = draw(figures, folder)
+    except OSError as problem:
+        raise UserError(f"figures cannot be written to {folder} ({problem.strerror}): give --figures") from None
+    print("figures: " + ", ".join(str(path) for path in drawn))
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`resp-agent corpus` and `python -m jobs.corpus`; returns the exit code."""
+    return run_job(_dispatch, argv)
+
+
+def _dispatch(argv: list[str] | None) -> int:
+    verbs = {"build": _of(BuildJob, build), "stats": _of(StatsJob, stats)}
+    return tyro.extras.subcommand_cli_from_dict(
+        verbs, args=argv, prog="resp-agent corpus", config=(tyro.conf.OmitSubcommandPrefixes,)
+    )
+
+
+def _of(kind: type, do) -> object:
+    def verb(job) -> int:
+        return do(job)
+
+    verb.__annotations__ = {"job": Annotated[kind, tyro.conf.arg(name="")], "return": int}
+    verb.__doc__ = kind.__doc__
+    return verb
+
+
+def _run(job: BuildJob) -> Runner:
+    def run(work: Work, parts: Sequence[Path]):
+        # Imported when needed: a small build knows no Ray.
+        from jobs.bulk import runner
+
+        return runner(job.where, job.workers, job.cpus, job.gpus, parts)(work, parts)
+
+    return run
+
+
+class _Progress:
+    """Tells how far a build is, every some seconds and at the end of each phase."""
+
+    def __init__(self, console: Console):
+        self._console, self._told, self._what = console, 0.0, ""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if what != self._what or done == total or now - self._told >= TELL_EVERY_S:
+            self._console.say(f"{what} {done:,}" + (f" of {total:,}" if total is not None else ""))
+            self._told, self._what = now, what
+
+
+def _refuse_disposable(job: BuildJob) -> None:
+    """In a submitted job the working directory is a copy that goes away with the job."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
+        return
+    for flag, path in (("--out", job.out), *(("--sources", entry.partition("=")[2]) for entry in job.sources)):
+        if not Path(path).is_absolute():
+            raise UserError(
+                f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,5 @@
 """Benchmarks: ratios measured in one run on one machine, printed and never tested for."""
 
-import io
 import multiprocessing
 import os
 import statistics
@@ -10,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,31 +88,31 @@ def make_recordings(root: Path, count: int, seconds: float, rate_hz: int) -> Pat
     swell = 0.1 * (1.05 + np.sin(np.arange(samples) * 2 * np.pi * 0.3 / rate_hz))
     bases = [np.cumsum(rng.standard_normal(samples)) for _ in range(8)]
     bases = [base - np.convolve(base, np.ones(64) / 64, "same") for base in bases]
-    lines = ["file_name,label,patient_id,age_years"]
+    lines = ["file_name,label,patient_id,age_years,device"]
     for number in range(count):
         sound = np.roll(bases[number % len(bases)], 37 * number) / 8 * swell
         name = f"audio/{number:06d}.wav"
         soundfile.write(root / name, sound.clip(-1, 1), rate_hz, subtype="PCM_16")
-        lines.append(f"{name},{('asthma', 'COPD', 'control group')[number % 3]},p{number // 4},{20 + number % 60}")
+        label, device = ("asthma", "COPD", "control group")[number % 3], ("bell", "diaphragm")[number % 2]
+        lines.append(f"{name},{label},p{number // 4},{20 + number % 60},{device}")
     (root / "metadata.csv").write_text("\n".join(lines) + "\n")
     return root
 
 
-def plain_file(path: Path) -> int:
-    """What the plain loop does: decode, resample, encode; returns the bytes of FLAC."""
+def plain_file(path: Path, folder: Path) -> None:
+    """What the plain loop does: decode, resample, store as FLAC."""
     samples, rate_hz = soundfile.read(path, dtype="float32")
-    buffer = io.BytesIO()
     sound = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
-    soundfile.write(buffer, sound, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-    return buffer.tell()
+    soundfile.write(folder / f"{path.stem}.flac", sound, SAMPLE_RATE_HZ, subtype="PCM_16")
 
 
 def plain_rate(files: Sequence[Path], workers: int) -> float:
     """Recordings a second of the plain loop, its processes having started."""
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        pool.map(plain_file, files[: WARM_UP_FILES * workers], chunksize=WARM_UP_FILES)
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(workers) as pool:
+        store = partial(plain_file, folder=Path(folder))
+        pool.map(store, files[: WARM_UP_FILES * workers], chunksize=WARM_UP_FILES)
         began = time.monotonic()
-        for _ in pool.imap_unordered(plain_file, files, chunksize=8):
+        for _ in pool.imap_unordered(store, files, chunksize=8):
             pass
         return len(files) / (time.monotonic() - began)
 

@@ -1,5 +1,6 @@
 """What a file claims to be, checked before a decoder reads it."""
 
+import stat
 import struct
 from pathlib import Path
 from typing import BinaryIO
@@ -29,13 +30,13 @@ def check_file(path: Path, wanted: QualitySettings) -> str:
         Unreadable: it is no regular file, empty, of no known kind, or its header contradicts its size.
         OSError: it cannot be opened.
     """
-    if path.is_symlink() and not path.exists():
-        raise Unreadable("it is a link to nothing")
-    if not path.exists():
-        raise Unreadable("it does not exist")
-    if not path.is_file():
-        raise Unreadable("it is a directory" if path.is_dir() else "it is not a regular file")
-    size = path.stat().st_size
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise Unreadable("it is a link to nothing" if path.is_symlink() else "it does not exist") from None
+    if not stat.S_ISREG(state.st_mode):
+        raise Unreadable("it is a directory" if stat.S_ISDIR(state.st_mode) else "it is not a regular file")
+    size = state.st_size
     if size == 0:
         raise Unreadable("it is empty")
     with path.open("rb") as file:

@@ -69,15 +69,21 @@ def send(stream: BinaryIO, head: dict, body: bytes = b"") -> None:
     stream.flush()
 
 
-def receive(read) -> tuple[dict, bytes] | None:
-    """The next message by `read(count) -> bytes`; None where the stream ends."""
-    lengths = read(_LENGTHS.size)
-    if len(lengths) < _LENGTHS.size:
+def parse(data: bytes | bytearray) -> tuple[dict, bytes] | None:
+    """The message that `data` is; None while there is more of it to come."""
+    if len(data) < _LENGTHS.size:
         return None
-    head, body = _LENGTHS.unpack(lengths)
-    text = read(head)
-    data = read(body)
-    return (json.loads(text), data) if len(text) + len(data) == head + body else None
+    head, body = _LENGTHS.unpack_from(data)
+    middle, end = _LENGTHS.size + head, _LENGTHS.size + head + body
+    if len(data) < end:
+        return None
+    return json.loads(data[_LENGTHS.size : middle]), bytes(data[middle:end])
+
+
+def receive(stream: BinaryIO) -> tuple[dict, bytes] | None:
+    """The next message; None where the stream ends."""
+    lengths = stream.read(_LENGTHS.size)
+    return parse(lengths + stream.read(sum(_LENGTHS.unpack(lengths)))) if len(lengths) == _LENGTHS.size else None
 
 
 def serve(wanted: QualitySettings, time_limit_s: float, memory_limit_mb: int, work: str = HERE) -> None:
@@ -91,7 +97,7 @@ def serve(wanted: QualitySettings, time_limit_s: float, memory_limit_mb: int, wo
     os.dup2(silence, 2)
     _limit_memory(memory_limit_mb)
     send(answers, {})
-    while request := receive(sys.stdin.buffer.read):
+    while request := receive(sys.stdin.buffer):
         # Left at its default, this signal ends the process even where a decoder never returns to Python.
         signal.setitimer(signal.ITIMER_REAL, time_limit_s + _GRACE_S)
         head, body = _answer(function, Path(os.fsdecode(request[1])), wanted)

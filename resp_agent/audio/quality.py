@@ -1,5 +1,7 @@
 """What a recording's level says about it, and when it is too poor to learn from."""
 
+import math
+
 import numpy as np
 
 from resp_agent.settings import QualitySettings
@@ -14,15 +16,16 @@ def quality(waveform: np.ndarray) -> dict[str, float]:
     """Level of float audio, shape (samples,), full scale 1.
 
     Returns `peak_db` (largest magnitude), `rms_db` (about the mean, so that an offset is no sound), both in dB of full
-    scale and at least `FLOOR_DB`, and `clipped_share` (samples at full scale, 0 to 1).
+    scale and at least `FLOOR_DB`, and `clipped_share` (samples at full scale, 0 to 1). Rounded to thousandths, so that
+    the order in which a processor adds does not show.
     """
-    magnitude = np.abs(waveform)
-    peak = float(magnitude.max(initial=0.0))
-    return {
-        "peak_db": _db(peak),
-        "rms_db": _db(float(np.std(waveform, dtype=np.float64)) if len(waveform) else 0.0),
-        "clipped_share": float(np.mean(magnitude >= FULL_SCALE)) if peak >= FULL_SCALE else 0.0,
-    }
+    if not len(waveform):
+        return {"peak_db": FLOOR_DB, "rms_db": FLOOR_DB, "clipped_share": 0.0}
+    peak = float(max(waveform.max(), -waveform.min()))
+    about_mean = waveform - waveform.mean()
+    power = float(np.dot(about_mean, about_mean)) / len(waveform)
+    clipped = np.count_nonzero(np.abs(waveform) >= FULL_SCALE) / len(waveform) if peak >= FULL_SCALE else 0.0
+    return {"peak_db": _db(peak), "rms_db": _db(power**0.5), "clipped_share": round(clipped, 6)}
 
 
 def refusal(
@@ -50,4 +53,4 @@ def refusal(
 
 
 def _db(amplitude: float) -> float:
-    return max(20 * float(np.log10(amplitude)), FLOOR_DB) if amplitude > 0 else FLOOR_DB
+    return round(max(20 * math.log10(amplitude), FLOOR_DB), 3) if amplitude > 0 else FLOOR_DB

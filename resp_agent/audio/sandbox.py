@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from resp_agent.audio.header import Unreadable
-from resp_agent.audio.intake import HERE, Taken, receive, send
+from resp_agent.audio.intake import HERE, Taken, parse, send
 from resp_agent.errors import RunFailed
 from resp_agent.settings import DecodingSettings, QualitySettings
 
@@ -91,20 +91,17 @@ class Sandbox:
         return self._process
 
     def _receive(self, deadline: float) -> tuple[dict, bytes] | None:
-        pipe = self._process.stdout.fileno()
-
-        def read(count: int) -> bytes:
-            data = bytearray()
-            while len(data) < count:
-                if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                    raise TimeoutError
-                part = os.read(pipe, count - len(data))
-                if not part:
-                    break
-                data += part
-            return bytes(data)
-
-        return receive(read)
+        """The answer, None where there will be none, by a time of `time.monotonic`."""
+        pipe, data, answer = self._process.stdout.fileno(), b"", None
+        while answer is None:
+            if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise TimeoutError
+            part = os.read(pipe, _PIPE_BYTES)
+            if not part:
+                return None
+            data += part
+            answer = parse(data)
+        return answer
 
     def _lost(self) -> int:
         process, self._process = self._process, None

@@ -6,13 +6,13 @@ Readers list what there is, workers stage it (decode, judge, encode), and what d
 
 import fcntl
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from resp_agent.corpus import listing
 from resp_agent.corpus.assembly import Assembly
-from resp_agent.corpus.bulk import Runner, in_threads
+from resp_agent.corpus.bulk import Progress, Runner, in_threads
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.narrative.narration import narrated
 from resp_agent.corpus.roles import check_roles, check_sources, device_kinds
@@ -23,9 +23,6 @@ from resp_agent.settings import CorpusSettings
 
 BUILD_VERSION = 2
 """Raised when the same files would be built into another corpus than before."""
-
-Progress = Callable[[str, int, int | None], None]
-"""Told as work goes on: what was done, to how many recordings, of how many (None: not known yet)."""
 
 
 def build_corpus(

@@ -25,6 +25,9 @@ class Work(Protocol):
 Runner = Callable[[Work, Sequence[Path]], Iterator[int]]
 """Does work on parts, in any order, and yields the number of rows of each that is done."""
 
+Progress = Callable[[str, int, int | None], None]
+"""Told as work goes on: what was done, to how many recordings, of how many (None: not known yet)."""
+
 
 def in_threads(workers: int = 1) -> Runner:
     """A runner for this process: threads, each with a worker of its own."""

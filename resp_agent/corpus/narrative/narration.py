@@ -5,20 +5,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from resp_agent.corpus import listing
 from resp_agent.corpus.assembly import Assembly
-from resp_agent.corpus.bulk import Runner
+from resp_agent.corpus.bulk import Progress, Runner
 from resp_agent.corpus.narrative.facts import Facts
 from resp_agent.corpus.narrative.narrators import Item, Written, make_narrator, narrate
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings, NarrativeSettings
 
-RECORD = (
+RECORD = [
     "id", "source", "patient_id", "label", "events", "normal_breaths", "duration_s", "site", "age_years", "sex",
     "symptoms", "history",
-)  # fmt: skip
+]  # fmt: skip
 _WRITTEN = pa.schema([("text", pa.string()), ("source", pa.string())])
 
 
@@ -49,13 +50,15 @@ class Writer:
         return len(written)
 
 
-def narrated(assembly: Assembly, settings: CorpusSettings, place: Path, run: Runner, tell) -> Iterator[pa.Table]:
+def narrated(
+    assembly: Assembly, settings: CorpusSettings, place: Path, run: Runner, tell: Progress
+) -> Iterator[pa.Table]:
     """The assembly's tables with their narratives; `place` keeps what a model wrote until the corpus is whole."""
     names = _written_by_model(assembly, settings, place, run, tell) if settings.narrative.writer != "template" else None
     done = 0
     for number, table in enumerate(assembly.tables()):
         if names is None:
-            written = _table(narrate(items(table), None, settings.seed))
+            written = _table(narrate(items(records(table)), None, settings.seed))
         else:
             written = pq.read_table(place / "narratives" / names[number])
         yield _with(table, written)
@@ -63,9 +66,14 @@ def narrated(assembly: Assembly, settings: CorpusSettings, place: Path, run: Run
         tell("stored", done, assembly.kept)
 
 
-def items(table: pa.Table) -> list[Item]:
-    """What may be told of each row, and what may not: a table with the columns of `RECORD`."""
-    return [_item(row) for row in table.select(list(RECORD)).to_pylist()]
+def records(table: pa.Table) -> pa.Table:
+    """What of a corpus's rows bears on their narratives."""
+    return table.select(RECORD).append_column("file", pc.struct_field(table["audio"], "path"))
+
+
+def items(records: pa.Table) -> list[Item]:
+    """What may be told of each record, and what may not."""
+    return [_item(row) for row in records.to_pylist()]
 
 
 def _item(row: dict) -> Item:
@@ -82,22 +90,24 @@ def _item(row: dict) -> Item:
         normal_breaths=row["normal_breaths"],
         duration_s=row["duration_s"],
     )
-    return Item(row["id"], facts, row["label"], (row["id"], row["patient_id"], row["source"]))
+    return Item(row["id"], facts, row["label"], (row["id"], row["patient_id"], row["source"], Path(row["file"]).stem))
 
 
-def _written_by_model(assembly, settings: CorpusSettings, place: Path, run: Runner, tell) -> list[str]:
+def _written_by_model(
+    assembly: Assembly, settings: CorpusSettings, place: Path, run: Runner, tell: Progress
+) -> list[str]:
     """Has a model write what it did not write before a kill, and returns the name of each table's file."""
     names, missing, done = [], [], 0
     work = Narration(settings.narrative, settings.seed, place / "narratives")
     for table in assembly.tables():
-        records = table.select(list(RECORD))
-        told = digest(settings.seed, str(asdict(settings.narrative)), *(str(row) for row in records.to_pylist()))
+        asked = records(table)
+        told = digest(settings.seed, str(asdict(settings.narrative)), *(str(row) for row in asked.to_pylist()))
         names.append(f"{told}.parquet")
         if (work.folder / names[-1]).exists():
             done += len(table)
         else:
             missing.append(place / "facts" / names[-1])
-            listing.write_table(records, missing[-1])
+            listing.write_table(asked, missing[-1])
     for count in run(work, missing):
         done += count
         tell("written", done, assembly.kept)

@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "run the curriculum: first training, rounds of synthesis and learning, report",
     ),
     "corpus": ("jobs.corpus:main", "build a corpus from raw recordings, and say in figures what is in one"),
+    "benchmark": ("jobs.benchmark:main", "measure throughput and memory against plain yardsticks"),
     "doctor": ("jobs.doctor:main", "say what is installed, what this machine has, and what is missing"),
 }
 """Verb -> (where its `main(argv) -> int` is, one line for the help)."""

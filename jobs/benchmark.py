@@ -21,6 +21,7 @@ import tyro
 from jobs.exits import run_job
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.bulk import Runner, Work
+from resp_agent.corpus.listing import PART_ROWS
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.errors import UserError
 from resp_agent.randomness import stream
@@ -33,7 +34,7 @@ class CorpusBenchmark:
     """Decoding to Parquet against a plain loop over soundfile, soxr and FLAC in as many processes; and the memory of
     small and large builds. Recordings are made for it, like those of a stethoscope."""
 
-    recordings: int = 1_000
+    recordings: int = 2_048
     """How many are decoded for the throughput."""
     seconds: float = 11.0
     """Length of each."""
@@ -51,10 +52,10 @@ class CorpusBenchmark:
 
 def corpus(job: CorpusBenchmark) -> int:
     """Prints throughputs, their ratio and the memory of builds."""
-    if job.recordings < 128 * job.workers:
+    least = 2 * PART_ROWS * job.workers
+    if job.recordings < least:
         raise UserError(
-            f"{job.recordings} recordings are over before a rate can be seen: give --recordings at least "
-            f"{128 * job.workers}"
+            f"{job.recordings} recordings are over before a rate can be seen: give --recordings at least {least}"
         )
     with tempfile.TemporaryDirectory() as place:
         root = make_recordings(Path(place) / "raw", job.recordings, job.seconds, job.rate_hz)

@@ -81,8 +81,11 @@ def _workplace(out: Path) -> Iterator[Path]:
     with (place / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UserError(f"another build is writing {out}: wait for it, or choose another output") from None
+        except OSError:
+            # Some shared storage has no locks; then nobody can be told.
+            pass
         for folder in ("listing", "pending", "facts"):
             shutil.rmtree(place / folder, ignore_errors=True)
         try:

@@ -21,7 +21,7 @@ from resp_agent.errors import UserError
 from resp_agent.randomness import digest
 from resp_agent.taxonomy import UNLABELLED, Place, UnmappedLabel, place_of
 
-PART_ROWS = 64
+PART_ROWS = 128
 """Rows of a part: what a worker does at once, and at most loses when it is killed."""
 
 SCHEMA = pa.schema(

@@ -20,7 +20,7 @@ def test_made_recordings_are_all_different_and_buildable(tmp_path):
 
 @pytest.mark.slow
 def test_the_corpus_benchmark_prints_a_ratio_and_memory(capfd):
-    flags = ["--recordings", "256", "--seconds", "1", "--repeats", "1", "--memory", "20", "40", "--where", "local"]
+    flags = ["--recordings", "512", "--seconds", "1", "--repeats", "1", "--memory", "20", "40", "--where", "local"]
     assert main(["corpus", *flags]) == 0
     said = capfd.readouterr().out
     assert re.search(r"ratio, median of 1: \d+\.\d\d \(local, 2 workers\)", said)
@@ -29,4 +29,4 @@ def test_the_corpus_benchmark_prints_a_ratio_and_memory(capfd):
 
 def test_a_benchmark_too_short_to_measure_is_refused(capsys):
     assert main(["corpus", "--recordings", "100"]) == 2
-    assert "give --recordings at least 256" in capsys.readouterr().err
+    assert "give --recordings at least 512" in capsys.readouterr().err

@@ -1,0 +1,80 @@
+"""Ray Data as a runner: every part once, workers kept from part to part, failures and full clusters told."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from jobs.bulk import on_ray, runner
+from resp_agent.corpus.listing import PART_ROWS
+from resp_agent.errors import RunFailed, UserError
+
+pytestmark = pytest.mark.ray
+
+
+@dataclass(frozen=True)
+class Noting:
+    """Work that writes down which process did which part, and how often that process had begun."""
+
+    folder: Path
+    fails: bool = False
+
+    def start(self):
+        begun = []
+
+        def worker(part: Path) -> int:
+            if self.fails:
+                raise UserError("this cannot be done")
+            begun.append(part)
+            (self.folder / f"{part.name}-{os.getpid()}-{len(begun)}").touch()
+            return int(part.name)
+
+        return worker
+
+
+@pytest.fixture(scope="module")
+def small_ray():
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    yield ray
+    ray.shutdown()
+
+
+def test_parts_are_done_once_by_workers_that_are_kept(small_ray, tmp_path):
+    parts = [Path(str(number)) for number in range(12)]
+    assert sorted(on_ray(2, 0.5)(Noting(tmp_path), parts)) == list(range(12))
+    notes = [path.name.split("-") for path in tmp_path.iterdir()]
+    assert sorted(int(part) for part, *_ in notes) == list(range(12))
+    for process, count in Counter(process for _, process, _ in notes).items():
+        assert {number for _, of, number in notes if of == process} == {str(n + 1) for n in range(count)}
+    assert list(on_ray(2, 0.5)(Noting(tmp_path), [])) == []
+
+
+def test_what_is_wrong_is_told_in_its_own_words(small_ray, tmp_path, capsys):
+    from jobs.exits import run_job
+
+    def job(argv):
+        list(on_ray(1, 0.5)(Noting(tmp_path, fails=True), [Path("1")]))
+
+    assert run_job(job, []) == 2
+    assert "this cannot be done" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("cpus", "gpus"), [(64.0, 0.0), (0.5, 1.0)])
+def test_a_worker_that_no_node_can_hold_is_named(small_ray, tmp_path, cpus, gpus):
+    with pytest.raises(RunFailed, match=r"finds no place on any node \(there are 2 CPU and 0 GPU\): lower --cpus"):
+        list(on_ray(1, cpus, gpus)(Noting(tmp_path), [Path("1")]))
+
+
+def test_few_recordings_stay_in_this_process_unless_told(tmp_path):
+    few, many = [Path("1")] * (2_000 // PART_ROWS), [Path("1")] * (2_000 // PART_ROWS + 1)
+    names = {
+        (where, len(parts)): runner(where, 1, 0.5, 0.0, parts).__qualname__.split(".")[0]
+        for where in ("auto", "ray", "local")
+        for parts in (few, many)
+    }
+    assert {where for (where, _), name in names.items() if name == "on_ray"} == {"auto", "ray"}
+    assert names["auto", len(few)] == names["local", len(many)] == "in_threads"

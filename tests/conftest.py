@@ -13,3 +13,13 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared folder {folder} is absent: set RESP_AGENT_SHARED to where it is")
     return folder.resolve()
+
+
+@pytest.fixture(scope="module")
+def small_ray():
+    """A local Ray of two CPUs, of its own for each module that asks for one."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
+    yield ray
+    ray.shutdown()

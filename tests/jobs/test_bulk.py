@@ -34,15 +34,6 @@ class Noting:
         return worker
 
 
-@pytest.fixture(scope="module")
-def small_ray():
-    import ray
-
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
-    yield ray
-    ray.shutdown()
-
-
 def test_parts_are_done_once_by_workers_that_are_kept(small_ray, tmp_path):
     parts = [Path(str(number)) for number in range(12)]
     assert sorted(on_ray(2, 0.5)(Noting(tmp_path), parts)) == list(range(12))

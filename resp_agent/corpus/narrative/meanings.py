@@ -8,7 +8,8 @@ _SYMPTOMS = {
     "cough": "cough; coughs; coughing; coughed",
     "sputum": "sputum; phlegm; sputum production; phlegm production; mucus production; productive; "
     "expectoration; expectorates; expectorating; coughing up phlegm; "
-    "brings up phlegm; bringing up phlegm; brings up sputum; bringing up sputum",
+    "coughs up phlegm; coughing up sputum; coughs up sputum; brings up phlegm; "
+    "bringing up phlegm; brings up sputum; bringing up sputum",
     "fever": "fever; fevers; febrile; feverish; feverishness; pyrexia; high temperature; raised temperature; "
     "elevated temperature; elevated body temperature",
     "shortness of breath": "shortness of breath; short of breath; breathlessness; breathless; dyspnoea; dyspnea; "
@@ -33,8 +34,10 @@ _SYMPTOMS = {
     "diarrhoea": "diarrhoea; diarrhea; loose stools",
     "vomiting": "vomiting; vomits; vomited; emesis",
     "nausea": "nausea; nauseous; nauseated",
-    "loss of smell": "loss of smell; anosmia; lost sense of smell; loss of the sense of smell; loss of sense of smell",
-    "loss of taste": "loss of taste; ageusia; lost sense of taste; loss of the sense of taste; loss of sense of taste",
+    "loss of smell": "loss of smell; anosmia; lost sense of smell; lost the sense of smell; "
+    "loss of the sense of smell; loss of sense of smell",
+    "loss of taste": "loss of taste; ageusia; lost sense of taste; lost the sense of taste; "
+    "loss of the sense of taste; loss of sense of taste",
     "loss of appetite": "loss of appetite; poor appetite; reduced appetite; anorexia",
     "night sweats": "night sweats; sweating at night; nocturnal sweating; sweats",
     "sweats": "sweats; sweating; sweaty",
@@ -49,9 +52,12 @@ _SYMPTOMS = {
     "confusion": "confusion; confused",
     "difficulty swallowing": "difficulty swallowing; dysphagia; trouble swallowing",
     "former smoker": "former smoker; ex smoker; previous smoker; past smoker; formerly smoked; used to smoke; "
-    "previously smoked; former smoking; previous smoking; past smoking; history of smoking; smoking history; "
+    "previously smoked; has smoked in the past; smoked in the past; smoked previously; quit smoking; stopped smoking; "
+    "gave up smoking; given up smoking; prior smoker; prior smoking; smoking in the past; "
+    "former smoking; previous smoking; past smoking; history of smoking; smoking history; "
     "history of former smoking; history of previous smoking; history of past smoking",
     "current smoker": "current smoker; smoker; smokes; smoking; active smoker; currently smokes; current smoking; "
+    "continues to smoke; still smokes; smoking habit; current smoking habit; current smoking history; "
     "currently smoking; active smoking; history of smoking; smoking history; history of current smoking",
     "never smoker": "never smoker; never smoked; has never smoked; non smoker; nonsmoker",
     "allergic rhinitis": "allergic rhinitis; hay fever; hayfever; nasal allergies; nasal allergy",
@@ -100,6 +106,9 @@ def _events() -> dict[Phrase, tuple[frozenset[str], ...]]:
         table[word,] = (fine | coarse | combined,)
         table |= {("fine", word): (fine,), ("coarse", word): (coarse,)}
         table |= {("fine", "and", "coarse", word): (fine, coarse), ("coarse", "and", "fine", word): (coarse, fine)}
+    for wheeze in ("wheeze", "wheezes", "wheezing"):
+        for crackle in ("crackle", "crackles", "crackling", "crepitations"):
+            table["combined", wheeze, "and", crackle] = table["combined", wheeze, "with", crackle] = (combined,)
     return {phrase: tuple(frozenset(group) for group in groups) for phrase, groups in table.items()}
 
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from resp_agent.corpus.narrative.constructions import PERSONAL, false_constructions
 from resp_agent.corpus.narrative.facts import Facts
 from resp_agent.corpus.narrative.meanings import EVENTS, PEOPLE, SITES, SYMPTOMS
-from resp_agent.corpus.narrative.numbers import Mention, false_numbers, fold, is_breath
+from resp_agent.corpus.narrative.normality import false_normal
+from resp_agent.corpus.narrative.numbers import Mention, false_numbers, fold
 from resp_agent.corpus.narrative.vocabulary import (
     NEGATION,
     NEUTRAL,
@@ -23,8 +25,7 @@ _MARKS = frozenset(",;:()+")
 _PHRASES = frozenset({*SYMPTOMS, *EVENTS, *SITES, *PEOPLE, *NEUTRAL_PHRASES})
 _LONGEST = max(map(len, _PHRASES))
 _COMMON = NEUTRAL.union(*_PHRASES)
-_NORMAL = ("normal", "clear", "vesicular")
-_SOUNDS = words_of("breath breaths breathing cycle cycles sound sounds respirations")
+_OWNERS = words_of("his her their")
 _REFUSED = (
     (NEGATION, "it says what is not, or denies"),
     (SEVERITY, "it speaks of severity or course"),
@@ -52,39 +53,60 @@ class Sentence:
         self._clear = [word in _MARKS for word in words]
         self.false: list[tuple[str, str]] = []
         self.unknown: list[str] = []
+        self._entries: list[tuple[int, int, str]] = []
         self._clear_entries()
         phrases = list(_phrases(words))
         mentions: list[Mention] = [(start, end, EVENTS[phrase]) for start, end, phrase in phrases if phrase in EVENTS]
         self.false += false_numbers(words, facts, mentions, self._clear)
         self._read_phrases(phrases)
-        self._read_normal()
+        self.false += [(_UNTRUE, word) for word in false_normal(words, facts, self._clear)]
+        self.false += false_constructions(self._outline(phrases), words, facts)
         self._sort_the_rest()
 
     def _clear_entries(self) -> None:
         """Entries of the record may stand in their own words: in a row or, if nothing limits them, close together."""
-        for entry in self._known.entries:
-            size, words = len(entry), self._words
-            for start in range(len(words) - size + 1):
-                if tuple(words[start : start + size]) == entry:
-                    self._clear[start : start + size] = [True] * size
+        words = self._words
+        for entry, letter in self._known.entries:
+            for start in range(len(words)):
+                if end := _end(entry, words, start):
+                    self._clear[start:end] = [True] * (end - start)
+                    self._entries.append((start, end, letter))
             telling = {word for word in entry if word == "or" or word not in NEUTRAL} - _MARKS
             if not telling or telling & _LIMITS or any(word.isdigit() for word in telling):
                 continue
             for start in range(len(words)):
-                near = [at for at in range(start, min(start + size + 3, len(words))) if not self._clear[at]]
-                if telling <= {words[at] for at in near}:
-                    for at in near:
-                        self._clear[at] = words[at] in telling
+                near = [at for at in range(start, min(start + len(entry) + 3, len(words))) if not self._clear[at]]
+                found = [at for at in near if words[at] in telling]
+                if telling <= {words[at] for at in found}:
+                    for at in found:
+                        self._clear[at] = True
+                    self._entries += [(at, at + 1, letter if at == found[0] else "") for at in found]
+
+    def _outline(self, phrases: list[tuple[int, int, Phrase]]) -> list[str]:
+        """The words with a letter for each phrase of the record, as `constructions` reads them."""
+        outline = list(self._words)
+        marked = [(start, end, self._letter(phrase)) for start, end, phrase in phrases]
+        for start, end, letter in [one for one in marked if one[2]] + self._entries[::-1]:
+            outline[start:end] = [letter] + [""] * (end - start - 1)
+        return outline
+
+    def _letter(self, phrase: Phrase) -> str:
+        known = self._known
+        meanings = SYMPTOMS.get(phrase, frozenset()) & known.meanings
+        heard = phrase in EVENTS and all(group & known.kinds for group in EVENTS[phrase])
+        if meanings:
+            return _letter(phrase, bool(meanings & known.had), heard)
+        return "E" if heard else "P" if phrase in SITES else ""
 
     def _read_phrases(self, phrases: list[tuple[int, int, Phrase]]) -> None:
         for start, end, phrase in phrases:
             if phrase not in _PHRASES or all(self._clear[start:end]):
                 continue
             self._clear[start:end] = [True] * (end - start)
-            if phrase in PEOPLE:
-                if not self._fits(*PEOPLE[phrase]):
-                    self.false.append(("it speaks of another age or sex than the record's", " ".join(phrase)))
-            elif not self._holds(phrase):
+            people = [phrase] if phrase in PEOPLE else [(word,) for word in self._words[start:end] if word in _OWNERS]
+            if not all(self._fits(*PEOPLE[person]) for person in people if person in PEOPLE):
+                self.false.append(("it speaks of another age or sex than the record's", " ".join(phrase)))
+            if phrase not in PEOPLE and not self._holds(phrase):
                 self.false.append((_UNTRUE, " ".join(phrase)))
 
     def _holds(self, phrase: Phrase) -> bool:
@@ -102,23 +124,6 @@ class Sentence:
             return False
         return not ages or (age_years is not None and ages[0] <= age_years < ages[1])
 
-    def _read_normal(self) -> None:
-        """Sounds are normal where normal breaths and no events were marked; normal breaths may be beside events."""
-        words = self._words
-        for at, word in enumerate(words):
-            if word not in _NORMAL or self._clear[at]:
-                continue
-            self._clear[at] = True
-            near = range(max(0, at - 3), min(at + 4, len(words)))
-            breaths = any(is_breath(words, place) for place in near)
-            heard = self._facts.normal_breaths and (breaths or not self._facts.events)
-            # It has to be sounds that are normal, not lungs or a patient: "normal lungs" tells the control group.
-            sounds = _SOUNDS & {words[place] for place in near}
-            if words[max(0, at - 1) : at] in (["are"], ["were"]):
-                sounds = _SOUNDS & {*sounds, *words[:4]} if words[max(0, at - 2)] not in ("lung", "lungs") else set()
-            if not heard or not sounds:
-                self.false.append((_UNTRUE, word))
-
     def _sort_the_rest(self) -> None:
         for word, clear in zip(self._words, self._clear, strict=True):
             if clear or word in NEUTRAL or word in self._known.site:
@@ -134,9 +139,11 @@ class Sentence:
 class _Known:
     """What a record holds, in the terms of the vocabulary."""
 
-    entries: tuple[Phrase, ...]
-    """Site, symptoms and history, the longest first."""
+    entries: tuple[tuple[Phrase, str], ...]
+    """Site, symptoms and history, the longest first, each with its letter in an outline."""
     meanings: frozenset[str]
+    had: frozenset[str]
+    """Of the meanings, those of the history."""
     kinds: frozenset[str]
     site: frozenset[str]
     words: frozenset[str]
@@ -144,21 +151,54 @@ class _Known:
 
 @lru_cache(maxsize=1024)
 def _known(facts: Facts) -> _Known:
-    entries = [tuple(words) for entry in (*facts.symptoms, *facts.history) for words in _tokens(entry)]
-    site = [word for words in _tokens(facts.site or "") for word in words]
+    history = [tuple(words) for entry in facts.history for words in _tokens(entry)]
+    entries = [*history, *(tuple(words) for entry in facts.symptoms for words in _tokens(entry))]
+    kinds = frozenset(kind for kind, _ in facts.events)
+    site = tuple(word for words in _tokens(facts.site or "") for word in words)
     places = {place for _, _, phrase in _phrases(site) for place in ({SITES[phrase]} if phrase in SITES else phrase)}
     places |= {"chest"} if "lobe" in places else set()
     places |= {"both"} if {"left", "right"} <= places else set()
+    letters = {site: "P"} if site else {}
+    for entry in entries:
+        heard = entry in EVENTS and all(group & kinds for group in EVENTS[entry])
+        for wording in _wordings(entry):
+            letters.setdefault(wording, _letter(entry, entry in history, heard))
     return _Known(
-        entries=tuple(sorted([*entries, *([tuple(site)] if site else [])], key=len, reverse=True)),
+        entries=tuple(sorted(letters.items(), key=lambda item: len(item[0]), reverse=True)),
         meanings=frozenset(meaning for entry in entries for meaning in _meanings(entry)),
-        kinds=frozenset(kind for kind, _ in facts.events),
+        had=frozenset(meaning for entry in history for meaning in _meanings(entry)),
+        kinds=kinds,
         site=frozenset(places),
         words=frozenset(site).union(*entries),
     )
 
 
 _LIMITS = SEVERITY | TIME | NEGATION
+
+
+def _letter(phrase: Phrase, had: bool, heard: bool) -> str:
+    if phrase[-1] in PERSONAL:
+        return "J"
+    return "H" if had else "B" if heard else "S"
+
+
+def _wordings(entry: Phrase) -> list[Phrase]:
+    """An entry, and without one of its words of severity or course: "continuous cough" of "new continuous cough"."""
+    if "or" in entry or NEGATION & set(entry):
+        return [entry]
+    shorter = [entry[:at] + entry[at + 1 :] for at, word in enumerate(entry) if word in SEVERITY and len(entry) > 2]
+    return [entry, *shorter]
+
+
+def _end(entry: Phrase, words: list[str], start: int) -> int | None:
+    """The place behind an entry that stands at `start`, with or without commas within; None if it does not."""
+    at = start
+    for word in entry:
+        at += at > start and words[at : at + 1] == [","] and word != ","
+        if words[at : at + 1] != [word]:
+            return None
+        at += 1
+    return at
 
 
 def _meanings(entry: Phrase) -> frozenset[str]:
@@ -184,10 +224,14 @@ def _tokens(line: str) -> list[list[str]]:
 
 
 def _phrases(words: Phrase | list[str]) -> Iterator[tuple[int, int, Phrase]]:
-    """Words as known phrases, the longest first, and single words between: start, end, phrase."""
+    """Words as known phrases, the longest first, and single words between: start, end, phrase.
+
+    Within a phrase "his", "her" and "their" count as "the".
+    """
+    read = tuple("the" if word in _OWNERS else word for word in words)
     start = 0
     while start < len(words):
         lengths = range(min(_LONGEST, len(words) - start), 1, -1)
-        length = next((size for size in lengths if tuple(words[start : start + size]) in _PHRASES), 1)
-        yield start, start + length, tuple(words[start : start + length])
+        length = next((size for size in lengths if read[start : start + size] in _PHRASES), 1)
+        yield start, start + length, read[start : start + length] if length > 1 else (words[start],)
         start += length

@@ -67,7 +67,7 @@ NEUTRAL_PHRASES = frozenset(
     phrases_of(
         "lung sound; lung sounds; chest sound; chest sounds; lung auscultation; chest auscultation; "
         "auscultation of the chest; auscultation of the lungs; pulmonary auscultation; carried out; picked up; "
-        "at the time of; as well as; follow up; in addition; significant for; remarkable for; significant history; "
+        "at the time of; as well as; in addition; significant for; remarkable for; significant history; "
         "significant past medical history"
     )
 )

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from resp_agent.corpus.narrative.giveaways import identifies, names_condition, names_test
+from resp_agent.corpus.narrative.giveaways import hints, identifies, names_condition, names_place, names_test
 from resp_agent.corpus.narrative.template import spoken_age
 from resp_agent.taxonomy import EVENT_KINDS
 
@@ -21,7 +21,8 @@ _SEXES = {"f": "female", "female": "female", "m": "male", "male": "male"}
 class Facts:
     """The fields of a record that a narrative may be made of; what may not be told is left out on making it.
 
-    Left out are entries of site, symptoms and history that name a condition or a test, or that are no plain words.
+    Left out are entries of site, symptoms and history that name a condition, a test or a hospital, or that are no plain
+    words, and symptoms and history that hint at a label, as treatments do.
 
     Raises:
         ValueError: an event's kind is none of `taxonomy.EVENT_KINDS`.
@@ -46,8 +47,8 @@ class Facts:
             "age_years": self.age_years if self.age_years is not None and 0 <= self.age_years < 150 else None,
             "sex": _SEXES.get((self.sex or "").strip().lower()),
             "site": next(iter(_tellable([self.site or ""])), None),
-            "symptoms": tuple(_tellable(self.symptoms)),
-            "history": tuple(_tellable(self.history)),
+            "symptoms": tuple(entry for entry in _tellable(self.symptoms) if not hints(entry)),
+            "history": tuple(entry for entry in _tellable(self.history) if not hints(entry)),
             "events": tuple((kind, count) for kind, count in self.events if count > 0),
         }
         for name, value in kept.items():
@@ -87,5 +88,6 @@ def _may_be_told(entry: str) -> bool:
         and _ENTRY.fullmatch(entry) is not None
         and not names_condition(entry)
         and not names_test(entry)
+        and not names_place(entry)
         and not identifies(f"{entry} and", (), lambda word: True)
     )

@@ -36,6 +36,23 @@ STEMS = (
 )  # fmt: skip
 """What no word may hold, wherever in it: conditions in their inflections and compounds."""
 
+HINTS = r"""
+    inhaler inhalers inhaled inhaling inhalation puffer nebuli[sz]\w* \w*steroids? \w*(?<!choles)terol salbutamol
+    ventolin \w*sone \w*solone \w*sonide \w*tropium montelukast theophylline \w*bron[cq]\w* antibiotics? \w*cillin
+    \w*mycin \w*cycline antivirals? remdesivir paxlovid tamiflu oxygen ventilat\w* intubat\w* cpap bipap \w*vaccin\w*
+    medicat\w* medicines? treat\w* therap\w* pos neg dx ddx rx tx icd gold tb tubercul\w* influenza flu gripp?e colds?
+    rsv \w*infect\w* exacerbat\w* flares? \w*fibrosis ild pna cap rti cancer tumou?rs? carcinoma sarcoid\w* silicosis
+    pertussis whooping \w*inflam\w* (?<!nasal\s)obstruct\w* aspirat\w* chok\w* foreign swallowed
+    blood(?!y?\s(?:pressure|sugar))\w* hyperinflat\w* effusion nodules? lesions? atelectasis pneumo\w* empyema embol\w*
+    shadow\w* ground\sglass asma\w* asthme neumon\w* epoc bpco dpoc lungs? lungen\w* pulmon\w* airways? weak\schest
+    chest\sweakness study studies cases? controls? cohort groups? volunteers? participants? enrol\w* labels? labelled
+    normal contacts? quarantin\w* isolat\w* outbreak pandemic
+"""
+"""Patterns of lower-case words that no symptom and no history may hold, since a label can be guessed from them."""
+
+PLACES = ("hospitals?", "wards?", "icu", "clinics?", "departments?", "rooms?", "beds?", "universit\\w*", "infirmary")
+"""Patterns of lower-case words that make an entry an address rather than a site."""
+
 SOURCES = (
     "icbhi", "sprsound", "kauh", "coughvid", "ukcovid", "uk covid-19", "covid19cough", "covid19_cough", "hflung",
     "coswara",
@@ -46,6 +63,8 @@ _NAMES = (*LABELS, "sars", "coad", "reactive airways", *(word for words in SYNON
 _CONDITION = term_pattern({name.lower() for name in _NAMES})
 _TEST = term_pattern(TESTS)
 _SOURCE = term_pattern(SOURCES)
+_HINT = re.compile(rf"(?<![a-z])(?:{'|'.join(HINTS.split())})(?![a-z])", re.I)
+_PLACE = re.compile(rf"(?<![a-z])(?:{'|'.join(PLACES)})(?![a-z])", re.I)
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 # Each digit or sign as the letter that it is drawn for; a one is drawn for two of them.
 _LEET = tuple(str.maketrans("01345789@$!", f"o{one}eastbgasi") for one in "il")
@@ -78,6 +97,16 @@ def names_test(text: str) -> bool:
     """Whether text names a test, a result or a diagnosis, also as single letters: P.C.R."""
     spelled = re.findall(r"(?<![a-z0-9])[a-z0-9](?:[^a-z0-9]{1,3}[a-z0-9])+(?![a-z0-9])", text.lower())
     return bool(_TEST.search(text)) or any(_squeezed(letters) in _SHORT_TESTS for letters in spelled)
+
+
+def hints(entry: str) -> bool:
+    """Whether a symptom or history tells of a treatment, an infection, a study or another thing of few labels."""
+    return bool(_HINT.search(entry))
+
+
+def names_place(entry: str) -> bool:
+    """Whether a site, a symptom or history names a hospital or a part of one."""
+    return bool(_PLACE.search(entry))
 
 
 def identifies(text: str, identifiers: Iterable[str], common: Callable[[str], bool]) -> bool:

@@ -53,7 +53,7 @@ _SYMPTOMS = {
     "difficulty swallowing": "difficulty swallowing; dysphagia; trouble swallowing",
     "former smoker": "former smoker; ex smoker; previous smoker; past smoker; formerly smoked; used to smoke; "
     "previously smoked; has smoked in the past; smoked in the past; smoked previously; quit smoking; stopped smoking; "
-    "gave up smoking; given up smoking; prior smoker; prior smoking; smoking in the past; "
+    "gave up smoking; given up smoking; prior smoker; prior smoking; smoking in the past; smoker in the past; "
     "former smoking; previous smoking; past smoking; history of smoking; smoking history; "
     "history of former smoking; history of previous smoking; history of past smoking",
     "current smoker": "current smoker; smoker; smokes; smoking; active smoker; currently smokes; current smoking; "

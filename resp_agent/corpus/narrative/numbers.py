@@ -77,7 +77,7 @@ def _read(words: list[str], at: int, facts: Facts, mentions: list[Mention]) -> R
         return other
     following = words[at + 1 : at + 2]
     if following in (["times"], ["occasions"]):
-        return at, at + 2, any(value in _heard(facts, groups) for _, _, groups in mentions)
+        return at, at + 2, value in _times(words, at, facts, mentions)
     if value == 1 and following and following[0] in _SINGLE:
         return at, at + 1, True
     return at, at + 1, value in _counts(words, at, facts, mentions)
@@ -131,6 +131,15 @@ def _counts(words: list[str], at: int, facts: Facts, mentions: list[Mention]) ->
             break
     before = at - 1 if words[max(0, at - 1) : at] in (["("], [":"], [","]) else at
     return {count for _, end, groups in mentions if end == before for count in _heard(facts, groups)}
+
+
+def _times(words: list[str], at: int, facts: Facts, mentions: list[Mention]) -> set[int]:
+    """How often that is heard which is named last before a number of times; or what follows it as a sentence begins."""
+    before = [(end, groups) for _, end, groups in mentions if end <= at]
+    if before:
+        end, groups = before[-1]
+        return set() if {"and", ",", ";", "with"} & set(words[end:at]) else _heard(facts, groups)
+    return {count for _, _, groups in mentions[:1] for count in _heard(facts, groups)} if at <= 1 else set()
 
 
 def _heard(facts: Facts, groups: tuple[frozenset[str], ...]) -> set[int]:

@@ -71,6 +71,7 @@ class Sentence:
                 if end := _end(entry, words, start):
                     self._clear[start:end] = [True] * (end - start)
                     self._entries.append((start, end, letter))
+        for entry, letter in self._known.entries:
             telling = {word for word in entry if word == "or" or word not in NEUTRAL} - _MARKS
             if not telling or telling & _LIMITS or any(word.isdigit() for word in telling):
                 continue
@@ -158,11 +159,13 @@ def _known(facts: Facts) -> _Known:
     places = {place for _, _, phrase in _phrases(site) for place in ({SITES[phrase]} if phrase in SITES else phrase)}
     places |= {"chest"} if "lobe" in places else set()
     places |= {"both"} if {"left", "right"} <= places else set()
-    letters = {site: "P"} if site else {}
+    letters: dict[Phrase, str] = {}
     for entry in entries:
         heard = entry in EVENTS and all(group & kinds for group in EVENTS[entry])
         for wording in _wordings(entry):
             letters.setdefault(wording, _letter(entry, entry in history, heard))
+    if site:
+        letters.setdefault(site, "P")
     return _Known(
         entries=tuple(sorted(letters.items(), key=lambda item: len(item[0]), reverse=True)),
         meanings=frozenset(meaning for entry in entries for meaning in _meanings(entry)),
@@ -177,6 +180,8 @@ _LIMITS = SEVERITY | TIME | NEGATION
 
 
 def _letter(phrase: Phrase, had: bool, heard: bool) -> str:
+    if set(phrase) <= NEUTRAL:
+        return "N"
     if phrase[-1] in PERSONAL:
         return "J"
     return "H" if had else "B" if heard else "S"
@@ -191,10 +196,10 @@ def _wordings(entry: Phrase) -> list[Phrase]:
 
 
 def _end(entry: Phrase, words: list[str], start: int) -> int | None:
-    """The place behind an entry that stands at `start`, with or without commas within; None if it does not."""
+    """The place behind an entry that stands at `start`, also as "new, continuous cough"; None if it does not."""
     at = start
     for word in entry:
-        at += at > start and words[at : at + 1] == [","] and word != ","
+        at += at > start and words[at - 1] in SEVERITY and words[at : at + 1] == [","] and word != ","
         if words[at : at + 1] != [word]:
             return None
         at += 1

@@ -53,7 +53,7 @@ _NOUNS = """
 """
 _OTHERS = """
     breathing seen seeks seeking sought heard found taken come comes came brought felt undergoes undergoing underwent
-    made given drawn placed audible apparent noticeable evident notable noted relevant known past previous prior medical
+    made drawn placed audible apparent noticeable evident notable noted relevant known past previous prior medical
     clinical respiratory auscultatory physical chief main accompanying concurrent concomitant separate individual
     distinct troubled bothered occurred occurring spanned spanning shown
 """

@@ -28,20 +28,28 @@ RECORDS = {
                     6.5),
     "nosex": Facts(29.0, None, "posterior right upper chest",
                    ("new continuous cough", "loss of taste", "high temperature"), ("current smoker",), (), 3, 12.0),
+    "ex-smoker": Facts(52.0, "female", None,
+                       ("cough", "fatigue", "runny or blocked nose", "change to sense of smell or taste"),
+                       ("ex-smoker", "another respiratory condition"), (("cough", 3),), None, 5.0),
+    "schoolboy": Facts(6.0, "male", "posterior left lower lung", (), (), (), 12, 9.2),
+    "smoker": Facts(70.0, "male", "lateral left chest",
+                    ("cough", "sputum", "shortness of breath", "chest tightness"),
+                    ("current smoker", "diabetes", "hypertension", "reflux"),
+                    (("coarse crackle", 2), ("rhonchus", 1)), 3, 10.0),
     "unknown": Facts(),
 }  # fmt: skip
 IDENTIFIERS = ("icbhi:104", "5f3c9a1b7d2e4f60", "104_1b1_Pr_sc_Meditron.wav", "icbhi")
 
 
-def _cases(name: str) -> list[tuple[str, str]]:
+def _cases(name: str) -> list[tuple[str, ...]]:
     lines = (Path(__file__).parent / name).read_text(encoding="ascii").splitlines()
-    return [tuple(line.split(" | ", 1)) for line in lines]
+    return [tuple(line.split(" | ")) for line in lines]
 
 
 HONEST = _cases("honest.txt")
 """Record and a narrative of it as a language model might write it."""
 PLANTED = _cases("planted.txt")
-"""What is wrong, and a narrative of the record `man`, a COPD."""
+"""Record, what is wrong, and a narrative of it."""
 DISGUISED = [
     "A 63-year-old man with C\u200bO\u200bP\u200bD presents with cough.",
     "A 63-year-old man with CO\u00adPD presents with cough.",
@@ -50,6 +58,9 @@ DISGUISED = [
     "A 63-year-old man with cove\u0301d reports cough.",
     "A \u0666\u0663-year-old man reports cough.",
     "A 63-year-old man reports cough \U0001f637.",
+    "A 63-year-old man with \u1d04\u1d0f\u1d18\u1d05 reports cough.",
+    "A 63-year-old man with \U0001d402\U0001d40e\U0001d40f\U0001d403 reports cough.",
+    "A 63-year-old man\u202e reports cough DPOC.",
     "\u4e00\u4e2a63\u5c81\u7684\u7537\u4eba\u54b3\u55fd\u3002",
 ]
 MISSHAPEN = [
@@ -68,11 +79,11 @@ def test_honest_narratives_stand(record, text):
     assert faults(text, RECORDS[record], "unlabelled") == []
 
 
-@pytest.mark.parametrize(("wrong", "text"), PLANTED)
-def test_planted_inventions_and_leaks_fall(wrong, text):
+@pytest.mark.parametrize(("record", "wrong", "text"), PLANTED)
+def test_planted_inventions_and_leaks_fall(record, wrong, text):
     for case in (text, text.upper(), text.lower(), text.title()):
-        assert faults(case, RECORDS["man"], "COPD", IDENTIFIERS), wrong
-    assert faults(text, RECORDS["man"], "unlabelled", IDENTIFIERS), wrong
+        assert faults(case, RECORDS[record], "COPD", IDENTIFIERS), wrong
+    assert faults(text, RECORDS[record], "unlabelled", IDENTIFIERS), wrong
 
 
 @pytest.mark.parametrize("text", DISGUISED + MISSHAPEN)
@@ -81,8 +92,8 @@ def test_disguises_and_what_is_no_plain_text_fall(text):
 
 
 def test_there_are_enough_cases():
-    assert len(HONEST) >= 40
-    assert len(PLANTED) >= 120
+    assert len(HONEST) >= 150
+    assert len(PLANTED) >= 700
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,17 @@ def _unreachable(address: str, reason: str) -> RunFailed:
     first = (reason.splitlines() or ["no reason given"])[0]
     return RunFailed(
         f"Ray at {address or 'this machine'} cannot be reached ({first}): "
-        "correct RAY_ADDRESS, unset it for a local Ray, or run with --lab local"
+        "correct RAY_ADDRESS, unset it for a local Ray, or run in this process (--lab local, --where local)"
     )
 
 
-def reserve(count: int, cpus: float, gpus: float, strategy: str, timeout_s: float, what: str) -> PlacementGroup:
-    """`count` bundles of CPUs and GPUs for `what`.
+WAY_OUT = "lower the reservations (--generator-cpus, --diagnoser-cpus), the number of workers, or use --lab local"
+
+
+def reserve(
+    count: int, cpus: float, gpus: float, strategy: str, timeout_s: float, what: str, way_out: str = WAY_OUT
+) -> PlacementGroup:
+    """`count` bundles of CPUs and GPUs for `what`; `way_out` says what a user can change.
 
     Raises:
         RunFailed: they are not to be had within `timeout_s`; the sentence says which resource is short.
@@ -82,8 +87,5 @@ def reserve(count: int, cpus: float, gpus: float, strategy: str, timeout_s: floa
             for kind, amount in bundle.items()
             if free.get(kind, 0) < count * amount
         ] or [f"no node has {cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "") + " in one piece"]
-        raise RunFailed(
-            f"{what} found no place within {timeout_s:g} s: {'; '.join(short)}; "
-            "lower the reservations (--generator-cpus, --diagnoser-cpus), the number of workers, or use --lab local"
-        )
+        raise RunFailed(f"{what} found no place within {timeout_s:g} s: {'; '.join(short)}; {way_out}")
     return group

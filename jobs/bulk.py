@@ -6,12 +6,16 @@ from pathlib import Path
 
 import ray
 import ray.data
+from ray.util.placement_group import remove_placement_group
 
-from actors.cluster import connect
+from actors.cluster import connect, reserve
 from resp_agent.corpus.bulk import Runner, Work, Worker, in_threads
 from resp_agent.corpus.listing import PART_ROWS
 from resp_agent.errors import RunFailed, UserError
 
+PLACEMENT_TIMEOUT_S = 120.0
+"""A cluster may have to add a node first."""
+WAY_OUT = "lower --cpus or --gpus, add a node, or use --where local"
 WORTH_RAY = 2_000
 """Recordings from which on Ray Data is worth the seconds that it takes to start."""
 
@@ -23,16 +27,17 @@ def on_ray(workers: int, cpus: float, gpus: float = 0.0) -> Runner:
     def run(work: Work, parts: Sequence[Path]) -> Iterator[int]:
         if not parts:
             return
+        own_gpus = gpus if work.heavy else 0.0
         connect()
         quiet()
-        check_room(cpus, gpus)
+        check_room(cpus, own_gpus)
         done = ray.data.from_items([{"part": str(part)} for part in parts], override_num_blocks=len(parts)).map_batches(
             do,
             fn_kwargs={"work": work},
             batch_size=1,
             concurrency=min(workers, len(parts)),
             num_cpus=cpus,
-            num_gpus=gpus or None,
+            num_gpus=own_gpus or None,
             # A process keeps its worker from task to task; Ray would give it up after each that had a GPU.
             max_calls=0,
         )
@@ -64,6 +69,8 @@ def do(batch: dict, work: Work) -> dict:
         rows, wrong = 0, None
         try:
             if work not in _WORKERS:
+                for other in list(_WORKERS):
+                    _WORKERS.pop(other).close()
                 _WORKERS[work] = work.start()
             rows = _WORKERS[work](Path(part))
         except (UserError, RunFailed) as problem:
@@ -75,14 +82,9 @@ def do(batch: dict, work: Work) -> dict:
 
 
 def check_room(cpus: float, gpus: float) -> None:
-    """Raises RunFailed where no node could ever hold one worker: Ray Data would wait for it without a word."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-        has = "; ".join(f"{node.get('CPU', 0):g} CPU and {node.get('GPU', 0):g} GPU" for node in nodes)
-        raise RunFailed(
-            f"a worker of {cpus:g} CPU and {gpus:g} GPU finds no place on any node (there are {has}): lower --cpus or "
-            "--gpus, add a node, or use --where local"
-        )
+    """Raises RunFailed where one worker finds no place in time: Ray Data would wait for it without a word."""
+    what = f"a worker of {cpus:g} CPU and {gpus:g} GPU"
+    remove_placement_group(reserve(1, cpus, gpus, "PACK", PLACEMENT_TIMEOUT_S, what, WAY_OUT))
 
 
 def quiet() -> None:

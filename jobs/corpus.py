@@ -16,7 +16,7 @@ from jobs.exits import run_job
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.bulk import Runner, Work
 from resp_agent.corpus.dataset import Corpus
-from resp_agent.corpus.resolve import parse_sources
+from resp_agent.corpus.resolve import parse_sources, split_sources
 from resp_agent.errors import UserError
 from resp_agent.settings import CorpusSettings
 
@@ -143,7 +143,7 @@ def _refuse_disposable(job: BuildJob) -> None:
     """In a submitted job the working directory is a copy that goes away with the job."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
         return
-    for flag, path in (("--out", job.out), *(("--sources", entry.partition("=")[2]) for entry in job.sources)):
+    for flag, path in (("--out", job.out), *(("--sources", path) for _, path in split_sources(job.sources))):
         if not Path(path).is_absolute():
             raise UserError(
                 f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"

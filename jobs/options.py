@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 import yaml
 
+from resp_agent.corpus.resolve import split_sources
 from resp_agent.curriculum.journal import SETTINGS, RunDirectory
 from resp_agent.curriculum.policies import check_choice
 from resp_agent.errors import UserError
@@ -140,7 +141,7 @@ def _refuse_disposable(job: CurriculumJob) -> None:
                 f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"
             )
     corpus = job.settings.corpus
-    paths = [part.partition("=")[2] for part in corpus.split(",")] if "=" in corpus else [corpus]
+    paths = [path for _, path in split_sources([corpus])] if "=" in corpus else [corpus]
     for path in paths:
         if corpus != "embedded" and not Path(path).is_absolute():
             raise UserError(

@@ -9,6 +9,8 @@ import io
 from dataclasses import dataclass
 from importlib.resources import files
 
+from resp_agent.randomness import digest
+
 CONTROL = "control group"
 
 LABELS = (
@@ -125,8 +127,14 @@ def read_places(text: str, source: str | None = None) -> dict[str, dict[str, Pla
     return table
 
 
-PLACES = read_places(files("resp_agent").joinpath("taxonomy.csv").read_text(encoding="utf-8"))
+_TABLE = files("resp_agent").joinpath("taxonomy.csv").read_text(encoding="utf-8")
+PLACES = read_places(_TABLE)
 """Source -> `plain` word -> place, of `taxonomy.csv`."""
+
+
+def table_digest() -> str:
+    """A content name of the table."""
+    return digest(_TABLE)
 
 
 def place_of(source: str, source_label: str) -> Place:

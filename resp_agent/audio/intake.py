@@ -48,7 +48,7 @@ def take(path: Path, wanted: QualitySettings) -> Taken:
     decoded = decode(path, wanted)
     level = quality(decoded.waveform)
     duration_s = len(decoded.waveform) / SAMPLE_RATE_HZ
-    reason = refusal(level, duration_s, decoded.original_sample_rate_hz, wanted)
+    reason = refusal(level, duration_s, wanted)
     if reason:
         raise Unreadable(reason)
     pcm = to_pcm(decoded.waveform)

@@ -28,23 +28,14 @@ def quality(waveform: np.ndarray) -> dict[str, float]:
     return {"peak_db": _db(peak), "rms_db": _db(power**0.5), "clipped_share": round(clipped, 6)}
 
 
-def refusal(
-    level: dict[str, float], duration_s: float, original_rate_hz: int, wanted: QualitySettings | None = None
-) -> str | None:
+def refusal(level: dict[str, float], duration_s: float, wanted: QualitySettings | None = None) -> str | None:
     """Why audio of a level (see `quality`) and length is not fit to learn from, in a few words; None if it is.
 
-    `original_rate_hz` is the sample rate of its file.
+    Sample rate, channels and the longest duration are what `header.check_claims` looks at, before anything is decoded.
     """
     wanted = wanted or QualitySettings()
-    if not wanted.lowest_rate_hz <= original_rate_hz <= wanted.highest_rate_hz:
-        return (
-            f"a sample rate of {original_rate_hz} Hz is implausible ({wanted.lowest_rate_hz} to "
-            f"{wanted.highest_rate_hz} Hz)"
-        )
     if duration_s < wanted.shortest_s:
         return f"{duration_s:.2f} s is too short (at least {wanted.shortest_s:g} s)"
-    if duration_s > wanted.longest_s:
-        return f"{duration_s:.0f} s is too long (at most {wanted.longest_s:g} s)"
     if level["rms_db"] < wanted.silent_db:
         return f"it is silent ({level['rms_db']:.0f} dB, at least {wanted.silent_db:.0f} dB)"
     if level["clipped_share"] >= wanted.mostly_clipped:

@@ -17,6 +17,8 @@ from resp_agent.audio.intake import HERE, Taken, parse, send
 from resp_agent.errors import RunFailed
 from resp_agent.settings import DecodingSettings, QualitySettings
 
+_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""All that a decoder is told of its surroundings: a key in the environment is none of its business."""
 _START_TIMEOUT_S = 60.0
 _PIPE_BYTES = 2**20
 _TRIES = 2
@@ -77,7 +79,8 @@ class Sandbox:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+                | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 bufsize=0,
             )
             _widen(self._process.stdout.fileno())

@@ -15,6 +15,7 @@ from resp_agent.corpus.sources import SetAside
 from resp_agent.corpus.splits import split_patients
 from resp_agent.corpus.stage import Staged
 from resp_agent.corpus.style import styles_of
+from resp_agent.errors import RunFailed
 from resp_agent.settings import CorpusSettings
 from resp_agent.taxonomy import UNLABELLED
 
@@ -153,7 +154,8 @@ def split_by_role(
     """The split of each recording, and notes on what some split lacks.
 
     Sources to train on are divided by patient into train and valid, and into test too where no source is for the test.
-    What no one diagnosed, and test recordings of a label that nothing trains, are in `NO_SPLIT`.
+    What no one diagnosed is in `NO_SPLIT`, and so are test recordings of a label that nothing trains or of a patient
+    who is trained on.
     """
     learned = [role == "train" and label != UNLABELLED for role, label in zip(roles, labels, strict=True)]
     test_share = 0.0 if "test" in roles else settings.test_share
@@ -169,20 +171,26 @@ def split_by_role(
         for label, patient, chosen in zip(labels, patients, learned, strict=True)
         if chosen and side[patient] == "train"
     }
-    splits, unlearned = [], Counter()
+    splits, unlearned, known = [], Counter(), 0
     for role, patient, label, chosen in zip(roles, patients, labels, learned, strict=True):
         if chosen:
             splits.append(side[patient])
         elif role != "test" or label == UNLABELLED:
             splits.append(NO_SPLIT)
+        elif patient in side:
+            known += 1
+            splits.append(NO_SPLIT)
+        elif trained and label not in trained:
+            unlearned[label] += 1
+            splits.append(NO_SPLIT)
         else:
-            unlearned[label] += bool(trained) and label not in trained
-            splits.append(NO_SPLIT if trained and label not in trained else "test")
+            splits.append("test")
     notes += [
         f"label {label!r} is in no source to train on: its {count} recordings for the test are in no split"
         for label, count in sorted(unlearned.items())
-        if count
     ]
+    if known:
+        notes.append(f"{known} recordings for the test are in no split: their patients share audio with trained ones")
     return splits, notes
 
 
@@ -194,6 +202,12 @@ def _joined(parts: list[Path], staged: Staged, wanted: tuple[str, ...] = _STAGED
     found = staged.columns(["reason", *wanted])
     places = pc.index_in(listed["key"], value_set=found["key"].combine_chunks())
     rows = found.take(places)
+    unseen = pc.sum(pc.and_(pc.is_null(listed["reason"]), pc.is_null(places))).as_py()
+    if unseen:
+        raise RunFailed(
+            f"{unseen} recordings were decoded and their rows are not found: workers and this process need storage "
+            "that both read; the same command goes on where this one was"
+        )
     columns = {name: listed[name].to_pylist() for name in _LISTED}
     columns["reason"] = pc.coalesce(listed["reason"], rows["reason"]).to_pylist()
     return columns | {name: rows[name].to_pylist() for name in wanted}

@@ -6,6 +6,7 @@ Readers list what there is, workers stage it (decode, judge, encode), and what d
 
 import fcntl
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,8 +50,9 @@ def build_corpus(
     with _workplace(out) as place:
         rows = listing.listed(sources, identity(settings))
         parts = listing.write_parts(rows, place / "listing", lambda count: tell("found", count, None))
-        _stage(parts, settings, place, run, tell)
-        assembly = Assembly(parts, Staged(place / "staged"), settings, roles)
+        staged = place / f"staged-{identity(settings)}"
+        _stage(parts, settings, staged, place / "pending", run, tell)
+        assembly = Assembly(parts, Staged(staged), settings, roles)
         _refuse_nothing(sources, assembly)
         about = {
             "sources": sorted(sources),
@@ -61,7 +63,8 @@ def build_corpus(
         }
         tables = narrated(assembly, settings, place, run, tell)
         corpus = write_tables(tables, out, assembly.set_aside, assembly.notes, about, assembly.cycles())
-        shutil.rmtree(place)
+        # Its work is done, and what another file system may hold on to is no failure of it.
+        shutil.rmtree(place, ignore_errors=True)
     return corpus
 
 
@@ -76,9 +79,8 @@ def _workplace(out: Path) -> Iterator[Path]:
     Raises:
         UserError: another build has it.
     """
-    place = out.parent / f".{out.name}.build"
-    place.mkdir(exist_ok=True)
-    with (place / "lock").open("w") as lock:
+    place, own = out.parent / f".{out.name}.build", out.parent / f".{out.name}.lock"
+    with own.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -86,18 +88,22 @@ def _workplace(out: Path) -> Iterator[Path]:
         except OSError:
             # Some shared storage has no locks; then nobody can be told.
             pass
+        place.mkdir(exist_ok=True)
         for folder in ("listing", "pending", "facts"):
             shutil.rmtree(place / folder, ignore_errors=True)
         try:
             yield place
         finally:
-            if not any((place / "staged").glob("*.parquet")):
+            if not any(place.glob("staged-*/*.parquet")):
                 shutil.rmtree(place, ignore_errors=True)
+            own.unlink(missing_ok=True)
 
 
-def _stage(parts: list[Path], settings: CorpusSettings, place: Path, run: Runner, tell: Progress) -> None:
+def _stage(
+    parts: list[Path], settings: CorpusSettings, folder: Path, work_folder: Path, run: Runner, tell: Progress
+) -> None:
     """Stages what is listed and is not staged yet."""
-    staged, total, missing = Staged(place / "staged"), 0, 0
+    staged, total, missing = Staged(folder), 0, 0
 
     def pending() -> Iterator[dict]:
         nonlocal total, missing
@@ -109,9 +115,9 @@ def _stage(parts: list[Path], settings: CorpusSettings, place: Path, run: Runner
                         missing += 1
                         yield row
 
-    work = listing.write_parts(pending(), place / "pending")
+    work = listing.write_parts(pending(), work_folder)
     done = total - missing
-    for count in run(Staging(settings, place / "staged"), work):
+    for count in run(Staging(settings, folder), work):
         done += count
         tell("decoded", done, total)
 
@@ -120,10 +126,10 @@ def _refuse_nothing(sources: dict[str, Path], assembly: Assembly) -> None:
     if assembly.kept:
         return
     places = ", ".join(f"{name}={root}" for name, root in sources.items())
-    reasons = [row.reason for row in assembly.set_aside]
-    if not reasons:
+    if not assembly.set_aside:
         raise UserError(f"no recording was found in {places}: give the folders that hold the original layouts")
+    reason, _ = Counter(sorted(row.reason for row in assembly.set_aside)).most_common(1)[0]
     raise UserError(
-        f"none of the {len(reasons)} recordings found in {places} can be built (mostly because "
-        f"{max(sorted(set(reasons)), key=reasons.count)}): check that the whole original layout is there"
+        f"none of the {len(assembly.set_aside)} recordings found in {places} can be built (mostly because {reason}): "
+        "check that the whole original layout is there"
     )

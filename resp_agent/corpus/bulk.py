@@ -4,22 +4,31 @@ A runner takes work and the files ("parts") that it is done on, and tells the nu
 becomes is written by its worker and named by its content, so a part may be done twice, by anyone, and is the same.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Protocol
 
-Worker = Callable[[Path], int]
-"""Does one part and returns its number of rows."""
+
+class Worker(Protocol):
+    """Keeps what it needs from part to part."""
+
+    def __call__(self, part: Path) -> int:
+        """Does one part and returns its number of rows."""
+
+    def close(self) -> None:
+        """Gives up what it kept."""
 
 
 class Work(Protocol):
     """Plain data from which a worker can be made anywhere."""
 
+    heavy: bool
+    """Whether a worker holds a model: then a process has one, on a GPU where workers are given any."""
+
     def start(self) -> Worker:
-        """A worker with all that it keeps from part to part; it may have a `close()`."""
-        ...
+        """A worker; what it cannot do at all it says now."""
 
 
 Runner = Callable[[Work, Sequence[Path]], Iterator[int]]
@@ -33,30 +42,21 @@ def in_threads(workers: int = 1) -> Runner:
     """A runner for this process: threads, each with a worker of its own."""
 
     def run(work: Work, parts: Sequence[Path]) -> Iterator[int]:
-        idle: SimpleQueue[Worker] = SimpleQueue()
-        started: list[Worker] = []
-
-        def start() -> None:
-            worker = work.start()
-            started.append(worker)
-            idle.put(worker)
+        own, started = threading.local(), []
 
         def do(part: Path) -> int:
-            worker = idle.get()
-            try:
-                return worker(part)
-            finally:
-                idle.put(worker)
+            if not hasattr(own, "worker"):
+                own.worker = work.start()
+                started.append(own.worker)
+            return own.worker(part)
 
-        count = min(workers, len(parts))
-        pool = ThreadPoolExecutor(max(1, count), initializer=start)
+        pool = ThreadPoolExecutor(1 if work.heavy else workers)
         try:
             for done in as_completed([pool.submit(do, part) for part in parts]):
                 yield done.result()
         finally:
             pool.shutdown(cancel_futures=True)
             for worker in started:
-                if hasattr(worker, "close"):
-                    worker.close()
+                worker.close()
 
     return run

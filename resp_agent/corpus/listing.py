@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from resp_agent.corpus.schema import Cycle, Event
 from resp_agent.corpus.sources import SOURCES, Found, SetAside
-from resp_agent.corpus.write import printable
+from resp_agent.corpus.write import printable, visible
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
@@ -103,22 +103,26 @@ def _row(item: Found | SetAside, root: Path, identity: str) -> dict:
         "source": item.source,
         "path": os.fsencode(path),
         "file": os.fsencode(item.path),
-        "source_label": item.source_label,
+        "source_label": visible(item.source_label),
         "label": None,
         "found": None,
         "reason": None,
         "excluded": False,
     }
     if isinstance(item, SetAside):
-        return row | {"reason": item.reason, "excluded": item.excluded, "key": digest(row["path"], item.reason)}
+        return row | {
+            "reason": visible(item.reason),
+            "excluded": item.excluded,
+            "key": digest(row["path"], item.reason),
+        }
     place = item.place or _place(item, path)
     if place.reason:
         return row | {"reason": place.reason, "excluded": True, "key": digest(row["path"], place.reason)}
-    fields = asdict(replace(item, place=None))
+    fields = asdict(replace(item, place=None, patient_id=visible(item.patient_id)))
     for name in ("source", "path", "source_label", "place"):
         del fields[name]
     row |= {"label": place.label, "found": json.dumps(fields)}
-    state = _state(item.path)
+    state = state_of(item.path)
     return row | {"key": digest(identity, row["source"], row["path"], *state, row["label"], row["found"])}
 
 
@@ -133,7 +137,7 @@ def _place(item: Found, path: Path) -> Place:
         ) from None
 
 
-def _state(path: Path) -> tuple[int, int]:
+def state_of(path: Path) -> tuple[int, int]:
     """Size and time of change of what a path leads to, or of the path itself where it leads nowhere."""
     try:
         state = os.stat(path)

@@ -5,14 +5,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from resp_agent.corpus import stage
 from resp_agent.corpus.build import BUILD_VERSION, build_corpus
 from resp_agent.corpus.bulk import in_threads
 from resp_agent.corpus.dataset import MANIFEST, Corpus
+from resp_agent.corpus.listing import state_of
 from resp_agent.corpus.roles import check_sources
+from resp_agent.corpus.sources.found import everything
 from resp_agent.corpus.write import write_corpus
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings, Settings, fingerprint
+from resp_agent.taxonomy import table_digest
 
 EMBEDDED = "embedded"
 
@@ -45,15 +49,20 @@ def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
         UserError: an entry is not name=path, a name comes twice or has no reader, or a path is not a directory.
     """
     sources: dict[str, Path] = {}
-    for entry in (part for given in entries for part in re.split(r",(?=\s*\w*=)", given)):
-        name, _, path = (text.strip() for text in entry.partition("="))
+    for name, path in split_sources(entries):
         if not name or not path:
-            raise UserError(f"source {entry!r} is not understood: write <source>=<path>")
+            raise UserError(f"source {f'{name}={path}'!r} is not understood: write <source>=<path>")
         if name in sources:
             raise UserError(f"source {name!r} is named twice: put its recordings under one folder")
         sources[name] = Path(path).expanduser()
     check_sources(sources)
     return sources
+
+
+def split_sources(entries: Sequence[str]) -> list[tuple[str, str]]:
+    """The name and the path of every part, as they were written."""
+    parts = [part for entry in entries for part in re.split(r",(?=\s*\w*=)", entry)]
+    return [(name.strip(), path.strip()) for name, _, path in (part.partition("=") for part in parts)]
 
 
 def _embedded(settings: Settings, out: Path) -> Corpus:
@@ -69,11 +78,11 @@ def _embedded(settings: Settings, out: Path) -> Corpus:
 
 
 def _built(sources: dict[str, Path], seed: int, out: Path) -> Corpus:
-    recipe = digest(
-        BUILD_VERSION, seed, *(part for name in sorted(sources) for part in (name, _listing(sources[name])))
-    )
+    settings = CorpusSettings(seed=seed)
+    listings = (part for name in sorted(sources) for part in (name, _listing(sources[name])))
+    recipe = digest(BUILD_VERSION, stage.VERSION, table_digest(), fingerprint(settings), *listings)
     return _earlier(out, recipe) or build_corpus(
-        sources, out, CorpusSettings(seed=seed), in_threads(os.cpu_count() or 1), info={"recipe": recipe}
+        sources, out, settings, in_threads(os.cpu_count() or 1), info={"recipe": recipe}
     )
 
 
@@ -89,15 +98,9 @@ def _earlier(out: Path, recipe: str) -> Corpus | None:
 
 
 def _listing(root: Path) -> str:
-    """A digest of the files below a folder: names, sizes and times of change."""
-    rows = []
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        for name in sorted(files):
-            path = os.path.join(folder, name)
-            state = os.lstat(path) if not os.path.exists(path) else os.stat(path)
-            rows.append((os.fsencode(os.path.relpath(path, root)), state.st_size, state.st_mtime_ns))
-    return digest(*(part for row in rows for part in row))
+    """A digest of everything below a folder: names, sizes and times of change."""
+    parts = ((os.fsencode(path.relative_to(root)), *state_of(path)) for path in everything(root))
+    return digest(*(part for entry in parts for part in entry))
 
 
 def _check_fit(corpus: Corpus, spec: str) -> None:

@@ -39,6 +39,7 @@ STAGED = pa.schema(
 )
 """A row that has a `reason` has nothing else but its key."""
 _CACHED = 4
+"""Staged files kept open: neighbours were staged together, and a resumed build has few that interleave."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Staging:
 
     settings: CorpusSettings
     folder: Path
+    heavy: bool = False
 
     def start(self) -> "Stager":
         """A worker with a decoding process of its own."""
@@ -108,32 +110,39 @@ class Staged:
     """What is staged in a folder, by key."""
 
     def __init__(self, folder: Path):
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._rows: dict[str, tuple[Path, int]] = {}
+        self._good: set[str] = set()
         self._cache: OrderedDict[Path, pa.Table] = OrderedDict()
-        for path in sorted(folder.glob("*.parquet")):
+        for path in sorted(folder.glob("*.parquet"), key=lambda path: (path.stat().st_mtime_ns, path.name)):
             try:
-                keys = pq.read_table(path, columns=["key"])["key"].to_pylist()
+                table = pq.read_table(path, columns=["key", "reason"])
             except (pa.ArrowInvalid, OSError):
                 # What a power cut left of a file is staged again.
                 path.unlink()
                 continue
-            for number, key in enumerate(keys):
-                self._places[key] = (path, number)
+            for number, (key, reason) in enumerate(zip(*table.to_pydict().values(), strict=True)):
+                if key not in self._good:
+                    self._rows[key] = (path, number)
+                if reason is None:
+                    self._good.add(key)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._places
+        """Whether a recording need not be decoded again. One that was refused is: what was wrong may be mended."""
+        return key in self._good
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Columns without audio of everything staged, `key` first."""
-        paths = sorted({path for path, _ in self._places.values()})
-        tables = [pq.read_table(path, columns=["key", *names]) for path in paths]
+        numbers: dict[Path, list[int]] = {}
+        for path, number in self._rows.values():
+            numbers.setdefault(path, []).append(number)
+        tables = [pq.read_table(path, columns=["key", *names]).take(rows) for path, rows in numbers.items()]
         return pa.concat_tables(tables) if tables else STAGED.empty_table().select(["key", *names])
 
     def rows(self, keys: Iterable[str]) -> pa.Table:
-        """Whole rows of `STAGED`, in the order of `keys`. Neighbours were staged together: few files are kept open."""
+        """Whole rows of `STAGED`, in the order of `keys`."""
         runs: list[list] = []
         for key in keys:
-            path, number = self._places[key]
+            path, number = self._rows[key]
             if runs and runs[-1][0] == path and runs[-1][2] == number:
                 runs[-1][2] += 1
             else:

@@ -12,15 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from resp_agent.corpus.dataset import Corpus
-from resp_agent.corpus.schema import ALL_SPLITS, CYCLE_CLASSES, SET_ASIDE_SCHEMA
+from resp_agent.corpus.dataset import CYCLES, Corpus
+from resp_agent.corpus.narrative.narrators import REFUSED, REWRITTEN
+from resp_agent.corpus.schema import ALL_SPLITS, CYCLE_CLASSES, NO_SPLIT, SET_ASIDE_SCHEMA
 from resp_agent.corpus.sources.found import AUDIO_SUFFIXES
 from resp_agent.taxonomy import EVENT_KINDS, LABELS, UNLABELLED
-
-REFUSED = "template, model refused"
-"""The narrative source of a template that stands in for what a model wrote."""
-REWRITTEN = ", rewritten"
-"""How the narrative source of a model's second attempt ends."""
 
 _COLUMNS = (
     *("id", "source", "patient_id", "label", "style", "duration_s", "original_sample_rate_hz", "original_format"),
@@ -62,7 +58,7 @@ def statistics(corpus: Corpus) -> dict:
         "formats": _nested_counts(rows, "original_format"),
         "sample_rates_hz": _nested_counts(rows, "original_sample_rate_hz"),
         "events": _ordered(_tally(pc.struct_field(pc.list_flatten(rows["events"]), "kind")), EVENT_KINDS),
-        "cycles": _cycles(corpus.path / "cycles.parquet"),
+        "cycles": _cycles(corpus.path / CYCLES),
         "notes": list(corpus.notes),
     }
 
@@ -187,7 +183,7 @@ def _patients(rows: pa.Table) -> dict:
     named = rows.filter(rows["named"])
     return {
         "at_several_ages": _ordered(_several(named.filter(pc.is_valid(named["age_years"])), "age_years")),
-        "in_several_splits": _ordered(_several(named, "split")),
+        "in_several_splits": _ordered(_several(named.filter(pc.not_equal(named["split"], NO_SPLIT)), "split")),
     }
 
 

@@ -118,8 +118,11 @@ def whole(out: Path) -> Iterator[Path]:
     prepare(out)
     owner = f"{platform.node()}-{os.getpid()}"
     fresh, old = out.parent / f".{out.name}.{owner}.partial", out.parent / f".{out.name}.{owner}.old"
-    for left in out.parent.glob(f".{out.name}.{platform.node()}-*.partial"):
-        if not _running(int(left.stem.rpartition("-")[2])):
+    for left in out.parent.glob(f".{out.name}.{platform.node()}-*.*"):
+        if left.suffix in (".partial", ".old") and not _running(int(left.stem.rpartition("-")[2])):
+            # Killed between two renames: the earlier corpus is the one that there is.
+            if left.suffix == ".old" and not out.exists():
+                left.rename(out)
             shutil.rmtree(left, ignore_errors=True)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
@@ -208,7 +211,8 @@ class _Files:
         start = 0
         while len(table) - start >= least:
             group = table.slice(start, ROWS_PER_GROUP)
-            self._writer(split).write_table(group)
+            # One chunk a group, or pages would tell how rows came together.
+            self._writer(split).write_table(group.combine_chunks())
             self._written[split] += len(group)
             start += len(group)
         self._waiting[split] = [table.slice(start)] if start < len(table) else []
@@ -238,4 +242,9 @@ def _set_aside_table(rows: Sequence[SetAside]) -> pa.Table:
 
 def printable(path: Path) -> str:
     """A path as text; bytes of it that are no UTF-8 stay visible as escapes."""
-    return path.as_posix().encode("utf-8", "backslashreplace").decode()
+    return visible(path.as_posix())
+
+
+def visible(text: str | None) -> str | None:
+    """Text in which what is no Unicode, such as bytes of a file's name, is escaped."""
+    return text if text is None else text.encode("utf-8", "backslashreplace").decode()

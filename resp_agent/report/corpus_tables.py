@@ -135,8 +135,9 @@ def _traps(stats: dict) -> Iterable[str]:
     train = {
         name: source["splits"]["train"]["files"] for name, source in sources.items() if "train" in source["splits"]
     }
-    largest = max(train, key=train.get)
-    yield f"largest source of train: {largest} with {100 * train[largest] / sum(train.values()):.1f} % of it"
+    if train:
+        largest = max(train, key=train.get)
+        yield f"largest source of train: {largest} with {100 * train[largest] / sum(train.values()):.1f} % of it"
 
     parts = [f"{name}: {_named(row['files'])}" for name, row in official.items()]
     yield f"official splits: {'; '.join(parts) or 'none'}"

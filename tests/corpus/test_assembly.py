@@ -93,6 +93,15 @@ def test_a_test_source_keeps_training_sources_out_of_the_test():
     assert set(alone) == {"train", "valid", "test"}
 
 
+def test_who_is_trained_on_is_not_tested_under_another_name():
+    rows = [("a", 1, 1, "x"), ("a", 1, 2, "x"), ("a", 2, 3, "x"), ("a", 3, 4, "x"), ("c", 9, 1, "x"), ("c", 9, 5, "x")]
+    settled = settle(columns(rows), ROLES, CorpusSettings())
+    assert settled.split[5] == NO_SPLIT
+    assert settled.notes[-1] == (
+        "1 recordings for the test are in no split: their patients share audio with trained ones"
+    )
+
+
 def test_with_nothing_to_train_on_the_test_is_kept_whole():
     assert split_by_role(["test", "test"], ["a", "b"], ["x", "y"], CorpusSettings()) == (["test", "test"], [])
 

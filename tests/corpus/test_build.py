@@ -16,6 +16,7 @@ from resp_agent.audio.decode import decode
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import SCHEMA, SPLITS, audio_id
+from resp_agent.corpus.sources import SOURCES
 from resp_agent.corpus.sources.sprsound import REJECTED
 from resp_agent.errors import UserError
 from resp_agent.settings import CorpusSettings
@@ -149,6 +150,32 @@ def test_odd_names_are_quarantined_in_readable_text(icbhi, tmp_path):
     (icbhi / "x.wav").rename(icbhi / os.fsdecode(b"\xff\xfe.wav"))
     (row,) = aside(build_corpus({"icbhi": icbhi}, tmp_path / "out"))
     assert row["path"] == r"\udcff\udcfe.wav"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_name_of_a_file_stops_the_build_of_its_source(name, tmp_path):
+    root = getattr(layouts, name)(tmp_path / name)
+    plain = build_corpus({name: root}, tmp_path / "plain").manifest["counts"]["found"]
+    made = set()
+    paths = [path for path in sorted(root.rglob("*")) if path.suffix in (".wav", ".mp3", ".ogg", ".webm")]
+    for path in paths:
+        for odd in (b"\xff", b"\n", "é".encode(), b" "):
+            # In the middle of every part, as if a recorder had put it there.
+            raw = os.fsencode(path.name)
+            for name_now in (raw[:2] + odd + raw[2:], raw[:-4] + odd + raw[-4:]):
+                made.add(path.with_name(os.fsdecode(name_now)))
+                shutil.copy(path, path.with_name(os.fsdecode(name_now)))
+    counts = build_corpus({name: root}, tmp_path / "out").manifest["counts"]
+    assert counts["found"] == plain + len(made)
+
+
+def test_a_source_of_links_is_the_source(sprsound, tmp_path):
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for path in sprsound.iterdir():
+        (linked / path.name).symlink_to(path)
+    real = build_corpus({"sprsound": sprsound}, tmp_path / "real")
+    assert build_corpus({"sprsound": linked}, tmp_path / "out").fingerprint == real.fingerprint
 
 
 def test_an_unknown_label_stops_the_build_with_file_and_label(tmp_path):

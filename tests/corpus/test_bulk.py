@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from resp_agent.corpus.bulk import in_threads
+from resp_agent.errors import UserError
 
 
 class Counting:
     """Work that counts; what it counts is shared, as nothing leaves this process."""
 
-    def __init__(self, workers: int, fails: bool = False):
+    def __init__(self, workers: int, fails: bool = False, heavy: bool = False):
+        self.heavy = heavy
         self.parts, self.closed, self.started, self.fails = Counter(), 0, 0, fails
         self._together = threading.Barrier(workers)
 
@@ -43,6 +45,21 @@ def test_every_part_is_done_once_by_so_many_workers(workers):
     assert sum(in_threads(workers)(work, parts)) == 36
     assert work.parts == dict.fromkeys(parts, 1)
     assert work.started == work.closed == workers
+
+
+def test_a_worker_with_a_model_is_alone():
+    work, parts = Counting(1, heavy=True), [Path(str(number)) for number in range(4)]
+    assert sum(in_threads(3)(work, parts)) == 6
+    assert work.started == 1
+
+
+def test_what_a_worker_cannot_do_at_all_is_told_in_its_words():
+    class Impossible(Counting):
+        def start(self):
+            raise UserError("there is no such model")
+
+    with pytest.raises(UserError, match="there is no such model"):
+        list(in_threads(2)(Impossible(1), [Path("1"), Path("2")]))
 
 
 def test_no_parts_are_no_work():

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from resp_agent.audio.header import Unreadable
 from resp_agent.audio.sandbox import Sandbox
 from resp_agent.corpus import build, listing
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.dataset import Corpus
-from resp_agent.errors import UserError
+from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import CorpusSettings, DecodingSettings, QualitySettings
 from tests.audio.waves import noise
 from tests.corpus import layouts
@@ -103,7 +104,7 @@ def test_settings_that_decoding_does_not_depend_on_cost_nothing(root, tmp_path, 
 
 def test_a_damaged_staged_file_is_staged_again(root, tmp_path, decoded, monkeypatch):
     interrupted(root, tmp_path / "out", monkeypatch, 3)
-    staged = sorted((tmp_path / ".out.build" / "staged").iterdir())
+    staged = sorted((tmp_path / ".out.build").glob("staged-*/*.parquet"))
     staged[0].write_bytes(staged[0].read_bytes()[:100])
     decoded.clear()
     build_corpus({"icbhi": root}, tmp_path / "out")
@@ -120,10 +121,9 @@ def test_two_builds_do_not_write_one_corpus(root, tmp_path):
 
 
 def test_long_recordings_are_staged_in_several_files(root, tmp_path, monkeypatch):
-    monkeypatch.setattr("resp_agent.corpus.stage.SHARD_BYTES", 40_000)
-    small = build_corpus({"icbhi": root}, tmp_path / "small")
-    monkeypatch.undo()
-    assert small.fingerprint == build_corpus({"icbhi": root}, tmp_path / "usual").fingerprint
+    usual = build_corpus({"icbhi": root}, tmp_path / "usual")
+    monkeypatch.setattr("resp_agent.corpus.stage.SHARD_BYTES", 20_000)
+    assert contents(build_corpus({"icbhi": root}, tmp_path / "small")) == contents(usual)
 
 
 def test_the_place_of_workers_changes_nothing(root, tmp_path):
@@ -132,3 +132,32 @@ def test_the_place_of_workers_changes_nothing(root, tmp_path):
     assert contents(one) == contents(three)
     other = build_corpus({"icbhi": root}, tmp_path / "other", replace(CorpusSettings(), seed=5))
     assert other.fingerprint != one.fingerprint
+
+
+def test_what_was_refused_is_tried_again_and_what_is_mended_is_built(root, tmp_path, decoded, monkeypatch):
+    bad = sorted((root / "ICBHI_final_database").glob("*.wav"))[1]
+    take, mended = Sandbox.take, []
+
+    def refusing(self, path):
+        if path == bad and not mended:
+            raise Unreadable("it needs PyAV to be decoded")
+        return take(self, path)
+
+    monkeypatch.setattr(Sandbox, "take", refusing)
+    interrupted(root, tmp_path / "out", monkeypatch, 2)
+    mended.append(True)
+    decoded.clear()
+    corpus = build_corpus({"icbhi": root}, tmp_path / "out")
+    assert corpus.quarantined == 0
+    assert bad.name in decoded
+    assert len(decoded) == 7
+    assert contents(corpus) == contents(build_corpus({"icbhi": root}, tmp_path / "fresh"))
+
+
+def test_rows_that_nobody_finds_are_a_failure_of_the_run(root, tmp_path):
+    def elsewhere(work, parts):
+        for part in parts:
+            yield len(listing.read(part))
+
+    with pytest.raises(RunFailed, match=r"14 recordings were decoded and their rows are not found: .* storage"):
+        build_corpus({"icbhi": root}, tmp_path / "out", run=elsewhere)

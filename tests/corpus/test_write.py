@@ -1,6 +1,7 @@
 """Writing a corpus directory: whole or not at all, in files of the stated size."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -139,3 +140,14 @@ def test_rows_outside_the_schema_are_refused(tmp_path, rows, word):
     with pytest.raises(ValueError, match=word):
         write_corpus(rows, tmp_path / "out")
     assert not (tmp_path / "out" / MANIFEST).exists()
+
+
+def test_a_kill_between_two_renames_leaves_the_earlier_corpus(tmp_path):
+    earlier = write_corpus(some(), tmp_path / "out")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    earlier.path.rename(tmp_path / f".out.{platform.node()}-{dead.pid}.old")
+    with pytest.raises(RuntimeError), write.whole(tmp_path / "out"):
+        raise RuntimeError("nothing new")
+    assert Corpus.open(tmp_path / "out").fingerprint == earlier.fingerprint
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import bulk
 from jobs.bulk import on_ray, runner
 from resp_agent.corpus.listing import PART_ROWS
 from resp_agent.errors import RunFailed, UserError
@@ -20,18 +21,25 @@ class Noting:
 
     folder: Path
     fails: bool = False
+    heavy: bool = False
 
     def start(self):
-        begun = []
+        return Writer(self)
 
-        def worker(part: Path) -> int:
-            if self.fails:
-                raise UserError("this cannot be done")
-            begun.append(part)
-            (self.folder / f"{part.name}-{os.getpid()}-{len(begun)}").touch()
-            return int(part.name)
 
-        return worker
+class Writer:
+    def __init__(self, work: Noting):
+        self._work, self._done = work, 0
+
+    def __call__(self, part: Path) -> int:
+        if self._work.fails:
+            raise UserError("this cannot be done")
+        self._done += 1
+        (self._work.folder / f"{part.name}-{os.getpid()}-{self._done}").touch()
+        return int(part.name)
+
+    def close(self) -> None:
+        (self._work.folder / f"closed-{os.getpid()}").touch()
 
 
 def test_parts_are_done_once_by_workers_that_are_kept(small_ray, tmp_path):
@@ -54,10 +62,25 @@ def test_what_is_wrong_is_told_in_its_own_words(small_ray, tmp_path, capsys):
     assert "this cannot be done" in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize(("cpus", "gpus"), [(64.0, 0.0), (0.5, 1.0)])
-def test_a_worker_that_no_node_can_hold_is_named(small_ray, tmp_path, cpus, gpus):
-    with pytest.raises(RunFailed, match=r"finds no place on any node \(there are 2 CPU and 0 GPU\): lower --cpus"):
-        list(on_ray(1, cpus, gpus)(Noting(tmp_path), [Path("1")]))
+def test_a_worker_gives_up_what_it_kept_when_other_work_comes(small_ray, tmp_path):
+    for number in range(2):
+        (tmp_path / str(number)).mkdir()
+        list(on_ray(1, 0.5)(Noting(tmp_path / str(number)), [Path("1"), Path("2")]))
+    did = {path.name.split("-")[1] for path in (tmp_path / "0").iterdir() if not path.name.startswith("closed")}
+    went_on = {path.name.split("-")[1] for path in (tmp_path / "1").iterdir()}
+    closed = {path.name.split("-")[1] for path in (tmp_path / "0").glob("closed-*")}
+    assert closed == did & went_on
+
+
+@pytest.mark.parametrize(("cpus", "gpus", "heavy"), [(64.0, 0.0, False), (0.5, 1.0, True)])
+def test_a_worker_that_finds_no_place_is_named(small_ray, tmp_path, monkeypatch, cpus, gpus, heavy):
+    monkeypatch.setattr(bulk, "PLACEMENT_TIMEOUT_S", 1.0)
+    with pytest.raises(RunFailed, match=r"found no place within 1 s: .*; lower --cpus or --gpus"):
+        list(on_ray(1, cpus, gpus)(Noting(tmp_path, heavy=heavy), [Path("1")]))
+
+
+def test_gpus_are_for_models(small_ray, tmp_path):
+    assert list(on_ray(1, 0.5, gpus=1.0)(Noting(tmp_path), [Path("3")])) == [3]
 
 
 def test_few_recordings_stay_in_this_process_unless_told(tmp_path):

@@ -31,7 +31,7 @@ FOLDERS = {
     "coughvid": "coughvid",
     "covid19cough": "covid19_cough",
 }
-PHASES = ("listing/part-*.parquet", "staged/*.parquet", "../.out.*.partial/data/*/*.parquet")
+PHASES = ("listing/part-*.parquet", "staged-*/*.parquet", "../.out.*.partial/data/*/*.parquet")
 """What a build has written, beside its output, when it is in the middle of listing, decoding and storing."""
 
 
@@ -154,11 +154,20 @@ def test_all_eight_layouts_are_built_into_one(tmp_path):
     assert {row["split"] for row in rows if row["source"] in ("hflung", "covid19cough")} == {"none"}
 
 
+def test_a_corpus_for_the_test_alone_is_told_too(tmp_path, capsys):
+    corpus = build(f"kauh={layouts.kauh(tmp_path / 'kauh')}", out=tmp_path / "corpus")
+    assert corpus.labels == ()
+    assert main(["stats", str(corpus.path)]) == 0
+    said = capsys.readouterr().out
+    assert "largest source of train" not in said
+    assert sorted(path.name for path in (corpus.path / "figures").iterdir()) == ["found.png", "hours.png", "labels.png"]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--sources", "kaggle=."], "no reader for source 'kaggle'"),
-        (["--sources", "icbhi"], "source 'icbhi' is not understood"),
+        (["--sources", "icbhi"], "source 'icbhi=' is not understood"),
         (["--sources", "icbhi=.", "--workers", "0"], "give --workers at least 1"),
         (["--sources", "icbhi=.", "--roles", "icbhi=dev"], "write <source>=train"),
         (["--sources", "icbhi=.", "--roles", "kauh=test"], "which is not built"),
@@ -199,7 +208,7 @@ def test_a_killed_build_goes_on_by_the_same_command_to_the_same_result(many, tmp
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
-    staged = {key for path in (place / "staged").glob("*.parquet") for key in pq.read_table(path)["key"].to_pylist()}
+    staged = {key for path in place.glob("staged-*/*.parquet") for key in pq.read_table(path)["key"].to_pylist()}
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
     assert contents(out) == contents(whole.path)
     decoded = [line for line in done.stdout.splitlines() if "decoded" in line]
@@ -222,7 +231,7 @@ def test_ray_builds_the_same_though_its_workers_are_killed(many, tmp_path):
     deadline = time.monotonic() + 240
     while process.poll() is None:
         assert time.monotonic() < deadline
-        staged = list((tmp_path / ".out.build" / "staged").glob("*.parquet"))
+        staged = list((tmp_path / ".out.build").glob("staged-*/*.parquet"))
         if len(staged) > 2 * len(killed) and len(killed) < 2:
             # Once a worker of Ray, once the process that decodes for one.
             word = ("ray::MapBatches", "resp_agent.audio.intake")[len(killed)]

@@ -16,6 +16,8 @@ from resp_agent.corpus.narrative.narrators import Item, Written, make_narrator, 
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings, NarrativeSettings
 
+VERSION = 1
+"""Raised when prompt or check change."""
 RECORD = [
     "id", "source", "patient_id", "label", "events", "normal_breaths", "duration_s", "site", "age_years", "sex",
     "symptoms", "history",
@@ -30,6 +32,11 @@ class Narration:
     settings: NarrativeSettings
     seed: int
     folder: Path
+
+    @property
+    def heavy(self) -> bool:
+        """Whether the model is in this process."""
+        return self.settings.writer == "transformers"
 
     def start(self) -> "Writer":
         """A worker with a model of its own."""
@@ -48,6 +55,10 @@ class Writer:
         written = narrate(items(pq.read_table(part)), self._narrator, self._work.seed)
         listing.write_table(_table(written), self._work.folder / part.name)
         return len(written)
+
+    def close(self) -> None:
+        """Gives up the model."""
+        self._narrator = None
 
 
 def narrated(
@@ -101,8 +112,8 @@ def _written_by_model(
     work = Narration(settings.narrative, settings.seed, place / "narratives")
     for table in assembly.tables():
         asked = records(table)
-        told = digest(settings.seed, str(asdict(settings.narrative)), *(str(row) for row in asked.to_pylist()))
-        names.append(f"{told}.parquet")
+        rows = (str(row) for row in asked.to_pylist())
+        names.append(f"{digest(VERSION, settings.seed, str(asdict(settings.narrative)), *rows)}.parquet")
         if (work.folder / names[-1]).exists():
             done += len(table)
         else:

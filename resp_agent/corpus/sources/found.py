@@ -11,7 +11,9 @@ from resp_agent.corpus.schema import Cycle, Event
 from resp_agent.errors import UserError
 from resp_agent.taxonomy import Place
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".aif", ".aiff", ".wma", ".amr")
+AUDIO_SUFFIXES = (
+    ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".aif", ".aiff", ".wma", ".amr",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,13 @@ def audio_files(root: Path) -> Iterator[Path]:
 
 
 def everything(root: Path) -> Iterator[Path]:
-    """Files and directories under `root` in a fixed order. Links to directories are followed, each directory once."""
+    """Files and directories under `root` in a fixed order. Links to directories are followed, each directory once.
+
+    Raises:
+        UserError: a directory cannot be read, so that nobody knows what is in it.
+    """
     seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse):
         place = os.path.realpath(folder)
         if place in seen:
             folders.clear()
@@ -77,9 +83,18 @@ def everything(root: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
+def files_named(root: Path, suffix: str) -> list[Path]:
+    """Files under `root` whose names end so, sorted."""
+    return sorted(path for path in everything(root) if path.name.endswith(suffix) and path.is_file())
+
+
+def _refuse(problem: OSError) -> None:
+    raise UserError(f"the directory {problem.filename} cannot be read ({problem.strerror}): mend it or move it away")
+
+
 def first_file(root: Path, *names: str) -> Path | None:
     """The file nearest to `root` that has one of the names, the earlier names first; None if there is none."""
-    found = [path for name in names for path in sorted(root.rglob(name)) if path.is_file()]
+    found = [path for path in files_named(root, "") if path.name in names]
     return min(found, key=lambda path: (names.index(path.name), len(path.parts)), default=None)
 
 

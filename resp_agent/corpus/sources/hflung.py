@@ -41,7 +41,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
         yield Found(
             source=NAME,
             path=path,
-            patient_id=f"{NAME}:{name.group(1) or path.stem}",
+            patient_id=f"{NAME}:{name.group(1)}" if name.group(1) else None,
             source_label="",
             device=DEVICES[path.stem[:5]],
             events=events,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from resp_agent.corpus.schema import Cycle, Event
+from resp_agent.corpus.sources.cells import age_of, sex_of
 from resp_agent.corpus.sources.found import (
     BadAnnotation,
     Found,
@@ -141,8 +142,4 @@ def _person(row: list[str] | None) -> tuple[float | None, str | None]:
     """Age in years and sex from a row (patient, age, sex, adult's body mass index, child's weight, child's height)."""
     if row is None or len(row) < 3:
         return None, None
-    try:
-        age_years = None if row[1] == "NA" else float(row[1])
-    except ValueError:
-        raise BadAnnotation("its patient's age is not a number") from None
-    return age_years, {"F": "female", "M": "male"}.get(row[2])
+    return age_of(row[1]), sex_of(row[2])

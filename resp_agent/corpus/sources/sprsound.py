@@ -13,7 +13,15 @@ from pathlib import Path
 
 from resp_agent.corpus.schema import Event
 from resp_agent.corpus.sources.cells import age_of, rows_of
-from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, archived_texts, audio_files, read_text
+from resp_agent.corpus.sources.found import (
+    BadAnnotation,
+    Found,
+    SetAside,
+    archived_texts,
+    audio_files,
+    files_named,
+    read_text,
+)
 from resp_agent.taxonomy import SOURCE_EVENTS
 
 NAME = "sprsound"
@@ -50,7 +58,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
     """
     summary = _summary(root)
     archive = archived_texts(root, ARCHIVE, ".json")
-    loose = {path.stem: path for path in sorted(root.rglob("*.json"), reverse=True)}
+    loose = {path.stem: path for path in reversed(files_named(root, ".json"))}
     for path in audio_files(root):
         label = None
         try:
@@ -81,7 +89,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             source_label=label,
             device=DEVICE,
             site=SITES[site],
-            age_years=float(age),
+            age_years=age_of(age),
             sex=SEXES[sex],
             events=annotation.events,
             normal_breaths=annotation.normal_breaths,
@@ -138,7 +146,7 @@ def official_split(folders: Sequence[str]) -> str | None:
 
 def _summary(root: Path) -> dict[str, tuple[str, float | None]]:
     """Patient -> (disease, age in years), from the csv below `root` that has these columns."""
-    for path in sorted(root.rglob("*.csv")):
+    for path in files_named(root, ".csv"):
         patients = {
             row["patient_num"].strip(): (row["disease"].strip(), age_of(row.get("age", "")))
             for row in rows_of(path)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from resp_agent.corpus.sources.cells import age_of, is_true, rows_of, sex_of
-from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, audio_files
+from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, audio_files, files_named
 
 NAME = "ukcovid"
 DEVICE = "participant's own microphone"
@@ -112,7 +112,7 @@ def _tables(root: Path) -> tuple[dict[str, Participant], dict[str, tuple[str, bo
     """Participants by identifier; (identifier, whether speech) by file name, None where the tables contradict."""
     people: dict[str, Participant] = {}
     sounds: dict[str, tuple[str, bool] | None] = {}
-    for path in sorted(root.rglob("*.csv")):
+    for path in files_named(root, ".csv"):
         for row in rows_of(path):
             identifier = row.get("participant_identifier", "").strip()
             if not identifier:

@@ -26,7 +26,7 @@ def test_a_recording_is_what_its_files_say(root):
     assert by_name(root)["steth_20190820_10_00_00"] == Found(
         source="hflung",
         path=root / "train" / "steth_20190820_10_00_00.wav",
-        patient_id="hflung:steth_20190820_10_00_00",
+        patient_id=None,
         source_label="",
         device="Littmann 3200",
         events=(Event(0.55, 0.7, "coarse crackle"), Event(0.8, 0.9, "wheeze"), Event(0.9, 1.0, "rhonchus")),

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import soundfile
 import soxr
-import tyro
 
 from jobs.exits import run_job
+from jobs.verbs import run_verb
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.bulk import Runner, Work
 from resp_agent.corpus.listing import PART_ROWS
@@ -157,16 +157,8 @@ def _timed(run: Runner, times: list[tuple[float, int]]) -> Runner:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`resp-agent benchmark` and `python -m jobs.benchmark`; returns the exit code."""
-    return run_job(_dispatch, argv)
-
-
-def _dispatch(argv: list[str] | None) -> int:
-    def verb(job) -> int:
-        return corpus(job)
-
-    verb.__annotations__ = {"job": Annotated[CorpusBenchmark, tyro.conf.arg(name="")], "return": int}
-    verb.__doc__ = CorpusBenchmark.__doc__
-    return tyro.extras.subcommand_cli_from_dict({"corpus": verb}, args=argv, prog="resp-agent benchmark")
+    verbs = {"corpus": (CorpusBenchmark, corpus)}
+    return run_job(lambda words: run_verb("resp-agent benchmark", verbs, words), argv)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tyro
 
 from jobs.console import Console
 from jobs.exits import run_job
+from jobs.verbs import run_verb
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.bulk import Runner, Work
 from resp_agent.corpus.dataset import Corpus
@@ -97,23 +98,8 @@ def stats(job: StatsJob) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`resp-agent corpus` and `python -m jobs.corpus`; returns the exit code."""
-    return run_job(_dispatch, argv)
-
-
-def _dispatch(argv: list[str] | None) -> int:
-    verbs = {"build": _of(BuildJob, build), "stats": _of(StatsJob, stats)}
-    return tyro.extras.subcommand_cli_from_dict(
-        verbs, args=argv, prog="resp-agent corpus", config=(tyro.conf.OmitSubcommandPrefixes,)
-    )
-
-
-def _of(kind: type, do) -> object:
-    def verb(job) -> int:
-        return do(job)
-
-    verb.__annotations__ = {"job": Annotated[kind, tyro.conf.arg(name="")], "return": int}
-    verb.__doc__ = kind.__doc__
-    return verb
+    verbs = {"build": (BuildJob, build), "stats": (StatsJob, stats)}
+    return run_job(lambda words: run_verb("resp-agent corpus", verbs, words), argv)
 
 
 def _run(job: BuildJob) -> Runner:

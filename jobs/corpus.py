@@ -20,6 +20,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.resolve import parse_sources, split_sources
 from resp_agent.errors import UserError
 from resp_agent.settings import CorpusSettings
+from resp_agent.settings.checks import refuse
 
 TELL_EVERY_S = 2.0
 
@@ -44,6 +45,11 @@ class BuildJob:
     """GPUs that a worker reserves on Ray, for narratives by a model."""
     settings: Annotated[CorpusSettings, tyro.conf.arg(name="")] = field(default_factory=CorpusSettings)
 
+    def __post_init__(self):
+        refuse(self.workers < 1, f"{self.workers} workers decode nothing: give --workers at least 1")
+        refuse(not self.cpus > 0, f"a worker cannot reserve {self.cpus} CPUs: give --cpus above 0")
+        refuse(not self.gpus >= 0, f"a worker cannot reserve {self.gpus} GPUs: give --gpus at least 0")
+
 
 @dataclass(frozen=True)
 class StatsJob:
@@ -59,8 +65,6 @@ class StatsJob:
 
 def build(job: BuildJob) -> int:
     """Builds, and says what was built and where it is."""
-    if job.workers < 1:
-        raise UserError(f"{job.workers} workers decode nothing: give --workers at least 1")
     _refuse_disposable(job)
     sources, console = parse_sources(list(job.sources)), Console()
     corpus = build_corpus(sources, Path(job.out), job.settings, _run(job), _Progress(console))

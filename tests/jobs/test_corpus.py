@@ -117,6 +117,7 @@ def test_cycles_are_a_view_of_the_real_icbhi_recordings(real):
 @pytest.mark.corpora
 def test_other_tools_read_it(real, tmp_path):
     import datasets
+
     loaded = datasets.load_dataset("parquet", data_dir=str(real.path / "data"), cache_dir=str(tmp_path))
     counts = real.manifest["counts"]
     assert {name: len(split) for name, split in loaded.items()} == {
@@ -169,6 +170,9 @@ def test_a_corpus_for_the_test_alone_is_told_too(tmp_path, capsys):
         (["--sources", "kaggle=."], "no reader for source 'kaggle'"),
         (["--sources", "icbhi"], "source 'icbhi=' is not understood"),
         (["--sources", "icbhi=.", "--workers", "0"], "give --workers at least 1"),
+        (["--sources", "icbhi=.", "--cpus", "-1"], "give --cpus above 0"),
+        (["--sources", "icbhi=.", "--cpus", "nan"], "give --cpus above 0"),
+        (["--sources", "icbhi=.", "--gpus", "-0.5"], "give --gpus at least 0"),
         (["--sources", "icbhi=.", "--roles", "icbhi=dev"], "write <source>=train"),
         (["--sources", "icbhi=.", "--roles", "kauh=test"], "which is not built"),
         (["--sources", "icbhi=.", "--narrative.writer", "transformers"], "name one with --narrative.model"),

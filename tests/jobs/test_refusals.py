@@ -117,7 +117,7 @@ def test_a_default_folder_that_cannot_be_written(said, tmp_path, monkeypatch):
 def test_a_corpus_without_recordings(said, tmp_path):
     for name in ("nothing", "icbhi"):
         (tmp_path / name).mkdir()
-    write_corpus_unchecked([], tmp_path / "empty")
+    write_corpus([], tmp_path / "empty")
     for spec in (tmp_path / "nothing", tmp_path / "empty", f"icbhi={tmp_path / 'icbhi'}"):
         sentence = said(REFUSED, *SMOKE, "--corpus", spec, "--out", tmp_path / "run")
         assert str(spec).rpartition("=")[2] in sentence
@@ -128,7 +128,7 @@ def test_a_label_that_only_validation_or_test_holds(said, tmp_path, recordings):
     for split in ("valid", "test"):
         label = recordings[0].label
         kept = [one for one in recordings if one.label != label or one.split == split]
-        write_corpus_unchecked(kept, tmp_path / split)
+        write_corpus(kept, tmp_path / split)
         sentence = said(REFUSED, *SMOKE, "--corpus", tmp_path / split, "--out", tmp_path / "run")
         assert repr(label) in sentence
         assert split in sentence
@@ -254,7 +254,7 @@ def test_what_a_worker_refuses_is_a_sentence_too(flags, code, parts, tmp_path, r
     assert all(part in lines[0] for part in parts), lines
 
 
-def write_corpus_unchecked(recordings, folder):
+def write_corpus(recordings, folder):
     """As somebody else's tool might: writing is done, and what is wrong is found by whoever opens it."""
     from resp_agent.errors import UserError
 

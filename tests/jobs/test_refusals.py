@@ -252,12 +252,3 @@ def test_what_a_worker_refuses_is_a_sentence_too(flags, code, parts, tmp_path, r
     lines = done.stderr.splitlines()
     assert len(lines) == 1, lines
     assert all(part in lines[0] for part in parts), lines
-
-
-def write_corpus(recordings, folder):
-    """As somebody else's tool might: writing is done, and what is wrong is found by whoever opens it."""
-    from resp_agent.errors import UserError
-
-    with pytest.raises(UserError):
-        write_corpus(recordings, folder)
-    assert (folder / "corpus.json").is_file()

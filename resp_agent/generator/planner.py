@@ -139,7 +139,7 @@ class Planner(nn.Module):
         given = torch.cat([self.prefix(batch), self.units(batch, _twice(opening, guided).to(where))], 1)
         written = np.zeros(draws.shape, np.int64)
         for step in range(draws.shape[1]):
-            hidden = self.body(inputs_embeds=given, past_key_values=cache, use_cache=True).last_hidden_state[:, -1]
+            hidden = self.body(inputs_embeds=given, cache=cache, use_cache=True).last_hidden_state[:, -1]
             logits = self.head(hidden)[:, : self.end].double().cpu().numpy()
             logits = guidance * logits[:count] + (1 - guidance) * logits[count:] if guided else logits
             written[:, step] = choose(logits, draws[:, step], temperature, top_p)

@@ -22,7 +22,7 @@ def test_a_door_that_opens(monkeypatch):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "head", "ftp://head:1"])
 def test_a_door_that_does_not_open_is_named_with_a_way_out(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(RunFailed, match=r"unset it for a local Ray, or run with --lab local") as caught:
+    with pytest.raises(RunFailed, match=r"unset it for a local Ray, or run in this process") as caught:
         knock()
     assert address in str(caught.value)
 

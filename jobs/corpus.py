@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
+import pyarrow
 import tyro
 
 from jobs.console import Console
@@ -85,7 +86,13 @@ def stats(job: StatsJob) -> int:
     from resp_agent.report.corpus_figures import draw
     from resp_agent.report.corpus_tables import render
 
-    figures = statistics(Corpus.open(Path(job.corpus)))
+    corpus = Corpus.open(Path(job.corpus))
+    try:
+        figures = statistics(corpus)
+    except (pyarrow.ArrowException, OSError, LookupError, TypeError) as problem:
+        raise UserError(
+            f"the corpus {job.corpus} is damaged ({type(problem).__name__}: {str(problem)[:200]}): build it again"
+        ) from None
     if job.json:
         print(json.dumps(figures, indent=2, ensure_ascii=False))
         return 0

@@ -44,7 +44,10 @@ def decode(path: Path, wanted: QualitySettings | None = None) -> Decoded:
     try:
         kind = header.check_file(path, wanted)
         samples, rate_hz, coding = (ffmpeg.read if kind in header.FFMPEG else _read)(path, wanted)
-    except (soundfile.SoundFileError, OSError, RuntimeError, ValueError, TypeError, MemoryError) as problem:
+    except Unreadable:
+        raise
+    except Exception as problem:
+        # Whatever a decoder of others stumbles over is about the file.
         raise Unreadable(f"it cannot be decoded ({_tell(problem)})") from None
     if not np.isfinite(samples).all():
         raise Unreadable("it holds samples that are not finite numbers")

@@ -7,6 +7,9 @@ import numpy as np
 from resp_agent.audio.header import Unreadable, check_claims
 from resp_agent.settings import QualitySettings
 
+_HELD = 0.95
+"""Share of the claimed duration that must be there; coders add and drop some at both ends."""
+
 
 def read(path: Path, wanted: QualitySettings) -> tuple[np.ndarray, int, str]:
     """Samples of the first audio stream, float32 of shape (samples, channels), their rate in Hz, and the coding.
@@ -43,5 +46,8 @@ def _samples(av, container, wanted: QualitySettings) -> tuple[np.ndarray, int, s
                 # As it goes, because a container need not say how long it is.
                 check_claims(rate_hz, channels, frames, wanted)
     check_claims(rate_hz, channels, frames, wanted)
+    claimed_s = (container.duration or 0) / 1e6
+    if frames / rate_hz < _HELD * claimed_s:
+        raise Unreadable(f"its header claims {claimed_s:.1f} s and it holds {frames / rate_hz:.1f} s: it is truncated")
     coding = f"{container.format.name.split(',')[0].upper()} {stream.codec_context.name.upper()}"
     return np.concatenate(parts, axis=1).T, rate_hz, coding

@@ -12,6 +12,8 @@ FFMPEG = ("webm", "mp4", "amr", "asf", "aac")
 """Kinds of file that libsndfile does not read."""
 _MOST_CHUNKS = 1_000
 _MAGIC = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM", b"ID3")
+_OGG_PAGE = 27 + 255 + 255 * 255
+"""Bytes of the largest page (RFC 3533)."""
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 
 
@@ -47,6 +49,10 @@ def check_file(path: Path, wanted: QualitySettings) -> str:
                 raise Unreadable("its header is of another kind of file than audio")
             file.seek(12)
             _check_wave(file, size, wanted)
+        elif head[:4] == b"FORM" and int.from_bytes(head[4:8], "big") + 8 > size:
+            raise Unreadable("its header claims more than it holds: it is truncated")
+        elif head[:4] == b"OggS":
+            _check_ogg(file, size)
     return kind
 
 
@@ -84,6 +90,18 @@ def _kind(head: bytes) -> str:
     if head.startswith(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
         return "asf"
     raise Unreadable("it is not audio of a known format")
+
+
+def _check_ogg(file: BinaryIO, size: int) -> None:
+    """Looks whether the last page is whole; a decoder ends without a word where a page is cut."""
+    start = max(0, size - _OGG_PAGE)
+    file.seek(start)
+    tail = file.read(_OGG_PAGE)
+    page = tail.rfind(b"OggS")
+    parts = tail[page + 27 :]
+    count = tail[page + 26] if page >= 0 and len(tail) > page + 26 else -1
+    if count < 0 or len(parts) < count or len(parts) < count + sum(parts[:count]):
+        raise Unreadable("its last page is not whole: it is truncated")
 
 
 def _check_wave(file: BinaryIO, size: int, wanted: QualitySettings) -> None:

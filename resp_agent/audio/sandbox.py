@@ -47,11 +47,13 @@ class Sandbox:
                 its decoder.
             RunFailed: the process cannot be started.
         """
+        self._started()
+        deadline = time.monotonic() + self._limits.time_limit_s
         for _ in range(_TRIES):
             process = self._started()
             try:
                 send(process.stdin, {}, os.fsencode(path))
-                answer = self._receive(time.monotonic() + self._limits.time_limit_s)
+                answer = self._receive(deadline)
             except TimeoutError:
                 self.close()
                 raise Unreadable(
@@ -75,7 +77,7 @@ class Sandbox:
             # The package may be importable here by a path that a new interpreter would not look at.
             paths = os.pathsep.join(path for path in sys.path if path)
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "resp_agent.audio.intake", self._options],
+                [sys.executable, "-P", "-m", "resp_agent.audio.intake", self._options],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from resp_agent.corpus.sources import SetAside
 from resp_agent.corpus.splits import split_patients
 from resp_agent.corpus.stage import Staged
 from resp_agent.corpus.style import styles_of
+from resp_agent.corpus.write import visible
 from resp_agent.errors import RunFailed
 from resp_agent.settings import CorpusSettings
 from resp_agent.taxonomy import UNLABELLED
@@ -126,7 +127,7 @@ def duplicates(present: list[int], ids: list, labels: list, paths: list) -> dict
             reasons |= dict.fromkeys(twins, f"the same audio is labelled {' and '.join(several)}")
         else:
             first = (diagnosed or twins)[0]
-            reason = f"it is a duplicate: the same audio as {listing.path_of(paths[first]).name}"
+            reason = f"it is a duplicate: the same audio as {visible(listing.path_of(paths[first]).name)}"
             reasons |= {index: reason for index in twins if index != first}
     return reasons
 
@@ -189,6 +190,10 @@ def split_by_role(
         f"label {label!r} is in no source to train on: its {count} recordings for the test are in no split"
         for label, count in sorted(unlearned.items())
     ]
+    scored = {patient for patient, split in zip(patients, splits, strict=True) if split in ("valid", "test")}
+    also = sum(split == NO_SPLIT and patient in scored for patient, split in zip(patients, splits, strict=True))
+    if also:
+        notes.append(f"{also} recordings in no split are of patients who are scored: leave them out of pretraining")
     if known:
         notes.append(f"{known} recordings for the test are in no split: their patients share audio with trained ones")
     return splits, notes

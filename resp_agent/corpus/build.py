@@ -4,6 +4,7 @@ Readers list what there is, workers stage it (decode, judge, encode), and what d
 (duplicates, splits, styles) is settled last. Nothing here holds audio but of the rows at hand.
 """
 
+import errno
 import fcntl
 import shutil
 from collections import Counter
@@ -19,7 +20,7 @@ from resp_agent.corpus.narrative.narration import narrated
 from resp_agent.corpus.roles import check_roles, check_sources, device_kinds
 from resp_agent.corpus.stage import Staged, Staging, identity
 from resp_agent.corpus.write import prepare, write_tables
-from resp_agent.errors import UserError
+from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import CorpusSettings
 
 BUILD_VERSION = 2
@@ -42,12 +43,18 @@ def build_corpus(
     Raises:
         UserError: a source is unknown or its path is not a directory, a label is not mapped, nothing is found, nothing
             found can be built, `out` cannot be written, or another build is writing it.
+        RunFailed: a disk is full, or workers cannot go on; what they did is kept.
     """
-    out, settings, run, tell = Path(out), settings or CorpusSettings(), run or in_threads(), progress or _silent
+    out, settings, run, tell = (
+        Path(out).resolve(),
+        settings or CorpusSettings(),
+        run or in_threads(),
+        progress or _silent,
+    )
     check_sources(sources)
     roles = check_roles(settings.roles, sources)
     prepare(out)
-    with _workplace(out) as place:
+    with _enough_room(out), _workplace(out) as place:
         rows = listing.listed(sources, identity(settings))
         parts = listing.write_parts(rows, place / "listing", lambda count: tell("found", count, None))
         staged = place / f"staged-{identity(settings)}"
@@ -66,6 +73,19 @@ def build_corpus(
         # Its work is done, and what another file system may hold on to is no failure of it.
         shutil.rmtree(place, ignore_errors=True)
     return corpus
+
+
+@contextmanager
+def _enough_room(out: Path) -> Iterator[None]:
+    """Raises RunFailed where a disk is full: what was staged stays."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            raise
+        raise RunFailed(
+            f"{out} cannot be written ({problem.strerror}): make room, and the same command goes on where it was"
+        ) from None
 
 
 def _silent(what: str, done: int, total: int | None) -> None:

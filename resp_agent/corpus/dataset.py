@@ -53,8 +53,13 @@ class Corpus:
         wanted = SCHEMA.metadata[b"resp_agent_schema"].decode()
         if schema != wanted:
             raise UserError(f"the corpus {folder} has schema {schema!r} and this version reads {wanted!r}: {_REBUILD}")
-        for path in folder.glob("data/*/*.parquet"):
-            _check_schema(path)
+        for split in ALL_SPLITS:
+            held = sum(_check_schema(path) for path in corpus._files(split))
+            if held != manifest["counts"].get(split, 0):
+                raise UserError(
+                    f"the corpus {folder} says that {split} has {manifest['counts'].get(split, 0)} recordings and it "
+                    f"has {held}: {_REBUILD}"
+                )
         return corpus
 
     @cached_property
@@ -114,11 +119,14 @@ class Corpus:
         return self.table(split, [column]).column(column).to_pylist()
 
 
-def _check_schema(path: Path) -> None:
+def _check_schema(path: Path) -> int:
+    """The number of rows of a file that follows the schema."""
     try:
-        schema = pq.read_schema(path)
+        file = pq.read_metadata(path)
+        schema = file.schema.to_arrow_schema()
     except (OSError, pa.ArrowInvalid):
         raise UserError(f"{path} is not readable as Parquet: {_REBUILD}") from None
     for wanted in SCHEMA:
         if wanted.name not in schema.names or schema.field(wanted.name).type != wanted.type:
             raise UserError(f"{path} has no column {wanted.name!r} of type {wanted.type}: {_REBUILD}")
+    return file.num_rows

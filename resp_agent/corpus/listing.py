@@ -50,7 +50,7 @@ def listed(sources: dict[str, Path], identity: str) -> Iterator[dict]:
         UserError: a source has a label that the taxonomy does not map; the sentence names file and label.
     """
     for name in sorted(sources):
-        root = Path(os.path.abspath(sources[name]))
+        root = Path(sources[name]).absolute()
         for item in SOURCES[name].read(root):
             yield _row(item, root, identity)
 
@@ -118,7 +118,8 @@ def _row(item: Found | SetAside, root: Path, identity: str) -> dict:
     place = item.place or _place(item, path)
     if place.reason:
         return row | {"reason": place.reason, "excluded": True, "key": digest(row["path"], place.reason)}
-    fields = asdict(replace(item, place=None, patient_id=visible(item.patient_id)))
+    fields = asdict(replace(item, place=None))
+    fields |= {name: visible(value) for name, value in fields.items() if isinstance(value, str)}
     for name in ("source", "path", "source_label", "place"):
         del fields[name]
     row |= {"label": place.label, "found": json.dumps(fields)}

@@ -54,7 +54,7 @@ def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
             raise UserError(f"source {f'{name}={path}'!r} is not understood: write <source>=<path>")
         if name in sources:
             raise UserError(f"source {name!r} is named twice: put its recordings under one folder")
-        sources[name] = Path(path).expanduser()
+        sources[name] = Path(os.path.expanduser(path))
     check_sources(sources)
     return sources
 

@@ -99,6 +99,8 @@ def prepare(out: Path) -> None:
         UserError: `out` holds something else than a corpus, or its folder cannot be written.
     """
     try:
+        if not out.name or out.is_symlink() or os.path.ismount(out):
+            raise UserError(f"the output {out} cannot be replaced as a whole: name a directory below it")
         if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
             raise UserError(f"the output {out} holds something that is not a corpus: choose another, or empty it first")
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,8 @@ def whole(out: Path) -> Iterator[Path]:
     owner = f"{platform.node()}-{os.getpid()}"
     fresh, old = out.parent / f".{out.name}.{owner}.partial", out.parent / f".{out.name}.{owner}.old"
     for left in out.parent.glob(f".{out.name}.{platform.node()}-*.*"):
-        if left.suffix in (".partial", ".old") and not _running(int(left.stem.rpartition("-")[2])):
+        process = left.stem.rpartition("-")[2]
+        if left.suffix in (".partial", ".old") and process.isdecimal() and not _running(int(process)):
             # Killed between two renames: the earlier corpus is the one that there is.
             if left.suffix == ".old" and not out.exists():
                 left.rename(out)

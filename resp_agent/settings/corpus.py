@@ -29,8 +29,8 @@ class QualitySettings:
 
     def __post_init__(self):
         refuse(
-            not 0 < self.shortest_s < self.longest_s,
-            f"durations from {self.shortest_s} to {self.longest_s} s let nothing pass: keep 0 < shortest < longest",
+            not 0.05 <= self.shortest_s < self.longest_s,
+            f"durations from {self.shortest_s} to {self.longest_s} s let nothing pass: keep 0.05 <= shortest < longest",
         )
         refuse(
             not 0 < self.lowest_rate_hz < self.highest_rate_hz,
@@ -51,7 +51,7 @@ class DecodingSettings:
     """Memory for one file, over what the decoder needs at rest."""
 
     def __post_init__(self):
-        refuse(not self.time_limit_s > 0, f"a time limit of {self.time_limit_s} s decodes nothing: give one above 0")
+        refuse(not 0 < self.time_limit_s <= 3_600, f"a time limit of {self.time_limit_s} s is outside 0 to 3600 s")
         refuse(self.memory_limit_mb < 64, f"a memory limit of {self.memory_limit_mb} MB is below the least, 64 MB")
 
 
@@ -110,6 +110,6 @@ class CorpusSettings:
                 f"role {entry!r} is not understood: write <source>=train, <source>=test or <source>=none",
             )
         refuse(
-            self.valid_share < 0 or self.test_share < 0 or self.valid_share + self.test_share >= 1,
+            not (self.valid_share >= 0 and self.test_share >= 0 and self.valid_share + self.test_share < 1),
             f"shares {self.valid_share} for validation and {self.test_share} for the test leave nothing to train on",
         )

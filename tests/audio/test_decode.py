@@ -106,9 +106,9 @@ def test_a_file_that_names_its_rate_above_what_is_wanted_is_refused_by_that_sett
         decode(tmp_path / "tone.wav", QualitySettings(highest_rate_hz=8_000))
 
 
-def container(path, rate_hz: int = 48_000, channels: int = 1, coding: str = "libopus"):
-    """A second of tone in the container that the path's suffix names."""
-    sound = np.repeat(tone(rate_hz=rate_hz)[None], channels, axis=0).T.reshape(1, -1)
+def container(path, rate_hz: int = 48_000, channels: int = 1, coding: str = "libopus", seconds: int = 1):
+    """Some tone in the container that the path's suffix names."""
+    sound = np.repeat(tone(rate_hz=rate_hz, duration_s=seconds)[None], channels, axis=0).T.reshape(1, -1)
     with av.open(str(path), "w") as out:
         stream = out.add_stream(coding, rate=rate_hz, layout="mono" if channels == 1 else "stereo")
         frame = av.AudioFrame.from_ndarray(sound, format="flt", layout=stream.layout.name)
@@ -137,6 +137,23 @@ def test_a_broken_webm_is_refused(tmp_path):
     for name in ("stub.webm", "noise.webm"):
         with pytest.raises(Unreadable):
             decode(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["ogg", "opus", "aiff", "wav", "flac", "webm", "mp4"])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_half_a_file_is_no_shorter_recording(tmp_path, suffix, share):
+    path = tmp_path / f"whole.{suffix}"
+    if suffix in ("webm", "mp4"):
+        container(path, coding="libopus" if suffix == "webm" else "aac", seconds=4)
+    else:
+        sound = np.concatenate([tone(hz=200 + 100 * n, rate_hz=48_000) + noise(n, rate_hz=48_000) for n in range(4)])
+        kind = {"format": "OGG", "subtype": "OPUS"} if suffix == "opus" else {}
+        soundfile.write(path, sound, 48_000, **kind)
+    assert len(decode(path).waveform) == pytest.approx(4 * 16_000, abs=2_000)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(Unreadable):
+        decode(path)
 
 
 def test_without_pyav_a_webm_says_what_to_install(tmp_path, monkeypatch):

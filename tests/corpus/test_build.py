@@ -1,6 +1,7 @@
 """Building: everything found is built, excluded or quarantined, each outsider with its reason."""
 
 import csv
+import errno
 import os
 import shutil
 import time
@@ -18,7 +19,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import SCHEMA, SPLITS, audio_id
 from resp_agent.corpus.sources import SOURCES
 from resp_agent.corpus.sources.sprsound import REJECTED
-from resp_agent.errors import UserError
+from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import CorpusSettings
 from tests.audio.waves import hostile, noise, tone
 from tests.corpus import layouts
@@ -271,3 +272,24 @@ def test_the_real_recordings_are_all_built_excluded_or_quarantined(shared, tmp_p
     for path in corpus.path.glob("data/*/*.parquet"):
         assert pq.read_schema(path).equals(SCHEMA)
         assert pq.read_schema(path).metadata == SCHEMA.metadata
+
+
+def test_a_full_disk_is_told_and_what_was_done_is_kept(icbhi, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("resp_agent.corpus.write.pq.ParquetWriter", full)
+        with pytest.raises(RunFailed, match=r"No space left on device.*the same command goes on"):
+            build_corpus({"icbhi": icbhi}, tmp_path / "out")
+    told = []
+    build_corpus({"icbhi": icbhi}, tmp_path / "out", progress=lambda *said: told.append(said[0]))
+    assert "decoded" not in told
+
+
+def test_a_link_as_output_leads_to_the_corpus(icbhi, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    corpus = build_corpus({"icbhi": icbhi}, tmp_path / "link")
+    assert corpus.path == tmp_path / "real"
+    assert (tmp_path / "link").is_symlink()
+    assert Corpus.open(tmp_path / "link").fingerprint == corpus.fingerprint

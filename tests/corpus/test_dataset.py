@@ -94,6 +94,12 @@ def test_files_of_another_schema_are_named(corpus, change):
         Corpus.open(corpus.path)
 
 
+def test_a_corpus_that_lost_files_is_named(corpus):
+    next((corpus.path / "data" / "train").iterdir()).unlink()
+    with pytest.raises(UserError, match="says that train has 3 recordings and it has 0: build it again"):
+        Corpus.open(corpus.path)
+
+
 def test_a_corpus_without_training_recordings_opens_for_those_who_count(tmp_path):
     rows = [recording(1, "test"), recording(2, "none", UNLABELLED)]
     corpus = write_corpus(rows, tmp_path / "corpus")

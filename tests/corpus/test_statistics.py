@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import CYCLES_SCHEMA, SCHEMA, Event, audio_id, from_pcm, to_pcm
 from resp_agent.corpus.sources.found import SetAside
 from resp_agent.corpus.statistics import simplified, statistics
@@ -240,6 +239,6 @@ def test_many_rows_take_seconds(tmp_path):
     audio = pa.array([{"bytes": b"", "path": ""}] * len(many), SCHEMA.field("audio").type)
     pq.write_table(many.set_column(SCHEMA.names.index("audio"), SCHEMA.field("audio"), audio), path)
     began = time.monotonic()
-    stats = statistics(Corpus.open(corpus.path))
+    stats = statistics(corpus)
     assert time.monotonic() - began < 20
     assert (stats["built"], stats["by_source"]["tests"]["without_patient"]) == (50_002, 50_000)

@@ -178,6 +178,8 @@ def test_a_corpus_for_the_test_alone_is_told_too(tmp_path, capsys):
         (["--sources", "icbhi=.", "--narrative.writer", "transformers"], "name one with --narrative.model"),
         (["--sources", "icbhi=.", "--quality.shortest-s", "-1"], "let nothing pass"),
         (["--sources", "icbhi=.", "--valid-share", "0.9"], "leave nothing to train on"),
+        (["--sources", "icbhi=.", "--test-share", "nan"], "leave nothing to train on"),
+        (["--sources", "icbhi=.", "--decoding.time-limit-s", "inf"], "outside 0 to 3600 s"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path, capsys, flags, words):

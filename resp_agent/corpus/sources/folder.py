@@ -53,7 +53,7 @@ def read(root: Path) -> Iterator[Found | SetAside]:
         UserError: there is no `metadata.csv`, or a table is damaged, has a column that is not known or lacks
             `file_name`, or `labels.csv` is no table of places.
     """
-    tables = [path for path in everything(root) if path.name == TABLE and path.is_file()]
+    tables = [path for path in everything(root) if path.name == TABLE and os.path.isfile(path)]
     if not tables:
         raise UserError(
             f"there is no {TABLE} in {root}: make one with a header such as {EXAMPLE!r} and a line for each recording "

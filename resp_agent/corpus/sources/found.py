@@ -16,6 +16,10 @@ AUDIO_SUFFIXES = (
 )  # fmt: skip
 
 
+_LONGEST_TEXT = 64 * 2**20
+"""Bytes of the longest table or annotation that is read."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A recording as its source describes it; nothing of its audio has been read."""
@@ -85,7 +89,7 @@ def everything(root: Path) -> Iterator[Path]:
 
 def files_named(root: Path, suffix: str) -> list[Path]:
     """Files under `root` whose names end so, sorted."""
-    return sorted(path for path in everything(root) if path.name.endswith(suffix) and path.is_file())
+    return sorted(path for path in everything(root) if path.name.endswith(suffix) and os.path.isfile(path))
 
 
 def _refuse(problem: OSError) -> None:
@@ -94,7 +98,7 @@ def _refuse(problem: OSError) -> None:
 
 def first_file(root: Path, *names: str) -> Path | None:
     """The file nearest to `root` that has one of the names, the earlier names first; None if there is none."""
-    found = [path for path in files_named(root, "") if path.name in names]
+    found = sorted(path for path in everything(root) if path.name in names and os.path.isfile(path))
     return min(found, key=lambda path: (names.index(path.name), len(path.parts)), default=None)
 
 
@@ -105,6 +109,8 @@ def read_text(path: Path) -> str:
         BadAnnotation: it cannot be read.
     """
     try:
+        if path.stat().st_size > _LONGEST_TEXT:
+            raise BadAnnotation("its annotation is too long to be one")
         return path.read_bytes().decode("utf-8-sig", errors="backslashreplace")
     except OSError:
         raise BadAnnotation("its annotation cannot be read") from None

@@ -109,7 +109,7 @@ def parse_annotation(text: str) -> Annotation:
         # The corpus writes record_annotation, its documentation recording_annotation.
         record = data["record_annotation"] if "record_annotation" in data else data["recording_annotation"]
         marks = [(float(e["start"]) / 1000, float(e["end"]) / 1000, e["type"]) for e in data["event_annotation"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise BadAnnotation("its annotation is not the json that this corpus documents") from None
     if record not in RECORD_ANNOTATIONS:
         raise BadAnnotation(f"its annotation judges the recording {str(record)[:40]!r}, which is unknown")

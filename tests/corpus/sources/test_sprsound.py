@@ -123,7 +123,7 @@ def text(record: object = "Normal", **changes: object) -> str:
     [
         "", "{", "[]", "null", '{"record_annotation": "Normal"}', "[" * 100_000,
         text(record="Fine"), text(record=None), text(start="a"), text(start=None), text(start="3"), text(end="1"),
-        text(end="nan"), text(end="Infinity"), text(type="Gurgle"), text(type=None), text(type=[]),
+        text(end="nan"), text(end="Infinity"), text(end=10**400), text(type="Gurgle"), text(type=None), text(type=[]),
     ],
 )  # fmt: skip
 def test_a_bad_annotation_is_refused(bad):

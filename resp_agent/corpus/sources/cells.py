@@ -1,8 +1,9 @@
 """Cells of the tables that sources bring, read the same way everywhere."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 NOTHING = ("nan", "na", "n/a", "<na>", "none", "null")
 """Lower-case words that programs write for an empty cell."""
@@ -19,6 +20,19 @@ def rows_of(path: Path) -> Iterator[dict[str, str]]:
                 yield {name.strip(): _cell(cell) for name, cell in row.items() if name is not None}
     except (OSError, csv.Error):
         return
+
+
+def agreed(pairs: Iterable[tuple[str, Any]], said: Callable[[Any], object] = lambda value: value) -> dict[str, Any]:
+    """What a table says of each name: its first value, or None where a later one says something else.
+
+    `said` gives what of a value must agree.
+    """
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        first = values.setdefault(name, value)
+        if first is not None and said(first) != said(value):
+            values[name] = None
+    return values
 
 
 def age_of(cell: str) -> float | None:

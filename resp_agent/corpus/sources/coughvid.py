@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from resp_agent.corpus.sources.cells import age_of, is_true, rows_of, sex_of
+from resp_agent.corpus.sources.cells import age_of, agreed, is_true, rows_of, sex_of
 from resp_agent.corpus.sources.found import Found, SetAside, audio_files, first_file
 
 NAME = "coughvid"
@@ -28,14 +28,15 @@ COLUMNS = (
 def read(root: Path) -> Iterator[Found | SetAside]:
     """Each recording below `root`, in the order of folders and names."""
     table = first_file(root, TABLE)
-    rows = {
-        row.get("uuid", "").strip(): {column: row.get(column, "") for column in COLUMNS}
+    rows = agreed(
+        (row.get("uuid", "").strip(), {column: row.get(column, "") for column in COLUMNS})
         for row in (rows_of(table) if table else ())
-    }
+    )
     for path in audio_files(root):
         row = rows.get(path.stem)
         if row is None:
-            yield SetAside(NAME, path, None, "its name is no uuid of the metadata table")
+            known = "the metadata table says two things of it" if path.stem in rows else None
+            yield SetAside(NAME, path, None, known or "its name is no uuid of the metadata table")
             continue
         label = source_label(row)
         if majority(row, "quality") == "no_cough":

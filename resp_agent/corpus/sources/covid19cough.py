@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from resp_agent.corpus.schema import Event
+from resp_agent.corpus.sources.cells import agreed
 from resp_agent.corpus.sources.found import BadAnnotation, Found, SetAside, audio_files, first_file, read_text
 
 NAME = "covid19cough"
@@ -22,9 +23,11 @@ def read(root: Path) -> Iterator[Found | SetAside]:
     for path in audio_files(root):
         label = None
         try:
-            entry = entries.get(path.name)
-            if entry is None:
+            if path.name not in entries:
                 raise BadAnnotation("the metadata do not describe it")
+            entry = entries[path.name]
+            if entry is None:
+                raise BadAnnotation("the metadata say two things of it")
             if not isinstance(entry.get("covid19"), bool):
                 raise BadAnnotation("the metadata do not say whether covid19 is true or false")
             label = f"covid19={entry['covid19']}"
@@ -61,11 +64,11 @@ def cough_of(entry: dict) -> tuple[Event, ...]:
 
 
 def _entries(root: Path) -> dict[str, dict]:
-    """File name -> entry; empty where the metadata are missing or damaged."""
+    """File name -> entry, None where there are two that differ; empty where the metadata are missing or damaged."""
     path = first_file(root, TABLE)
     try:
         entries = json.loads(read_text(path)) if path else []
     except (BadAnnotation, ValueError, RecursionError):
         return {}
     entries = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
-    return {str(entry.get("filename")): entry for entry in entries}
+    return agreed((str(entry.get("filename")), entry) for entry in entries)

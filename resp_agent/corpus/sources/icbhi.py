@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from resp_agent.corpus.schema import Cycle, Event
-from resp_agent.corpus.sources.cells import age_of, sex_of
+from resp_agent.corpus.sources.cells import age_of, agreed, sex_of
 from resp_agent.corpus.sources.found import (
     BadAnnotation,
     Found,
@@ -50,7 +50,8 @@ def read(root: Path) -> Iterator[Found | SetAside]:
     A txt that is missing beside its wav is looked up in `ARCHIVE`. The official split is matched by the name without
     the stethoscope, because the split file misnames one.
     """
-    diagnoses = {row[0]: row[1] for row in _table(root, "ICBHI_Challenge_diagnosis.txt", "patient_diagnosis.csv")}
+    tables = "ICBHI_Challenge_diagnosis.txt", "patient_diagnosis.csv"
+    diagnoses = agreed((row[0], row[1]) for row in _table(root, *tables))
     people = {
         row[0]: row for row in _table(root, "ICBHI_Challenge_demographic_information.txt", "demographic_info.txt")
     }
@@ -65,9 +66,11 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             patient, _, site, _, device = name.groups()
             if site not in SITES or device not in DEVICES:
                 raise BadAnnotation(f"its name holds an unknown {'site' if site not in SITES else 'device'}")
-            label = diagnoses.get(patient)
-            if label is None:
+            if patient not in diagnoses:
                 raise BadAnnotation("its patient is not in the table of diagnoses")
+            label = diagnoses[patient]
+            if label is None:
+                raise BadAnnotation("the table of diagnoses gives its patient two")
             cycles = parse_cycles(_annotation(path, archive))
             age_years, sex = _person(people.get(patient))
         except BadAnnotation as problem:

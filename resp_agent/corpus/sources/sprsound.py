@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resp_agent.corpus.schema import Event
-from resp_agent.corpus.sources.cells import age_of, rows_of
+from resp_agent.corpus.sources.cells import age_of, agreed, rows_of
 from resp_agent.corpus.sources.found import (
     BadAnnotation,
     Found,
@@ -66,6 +66,8 @@ def read(root: Path) -> Iterator[Found | SetAside]:
             if not name or path.suffix.lower() != ".wav":
                 raise BadAnnotation("its name is not patient_age_gender_site_number.wav")
             patient, age, sex, site, _ = name.groups()
+            if patient in summary and summary[patient] is None:
+                raise BadAnnotation("the summary gives its patient two diseases")
             label, summary_age = summary.get(patient, (None, None))
             if not label:
                 raise BadAnnotation("its patient is not in the summary of patients")
@@ -144,14 +146,18 @@ def official_split(folders: Sequence[str]) -> str | None:
     return None
 
 
-def _summary(root: Path) -> dict[str, tuple[str, float | None]]:
-    """Patient -> (disease, age in years), from the csv below `root` that has these columns."""
+def _summary(root: Path) -> dict[str, tuple[str, float | None] | None]:
+    """Patient -> (disease, age in years), None where there are two diseases; from the csv below `root` that has these
+    columns."""
     for path in files_named(root, ".csv"):
-        patients = {
-            row["patient_num"].strip(): (row["disease"].strip(), age_of(row.get("age", "")))
-            for row in rows_of(path)
-            if "patient_num" in row and "disease" in row
-        }
+        patients = agreed(
+            (
+                (row["patient_num"].strip(), (row["disease"].strip(), age_of(row.get("age", ""))))
+                for row in rows_of(path)
+                if "patient_num" in row and "disease" in row
+            ),
+            said=lambda row: row[0],
+        )
         if patients:
             return patients
     return {}

@@ -1,6 +1,7 @@
 """What holds for every reader, on made layouts and on the real files."""
 
 import csv
+import json
 from collections import Counter
 
 import pytest
@@ -62,6 +63,38 @@ def test_a_made_layout_has_several_patients_and_words(name, tmp_path):
     people = {item.patient_id for item in found}
     assert people == {None} if name in ("coughvid", "covid19cough") else len(people) > 2
     assert all(item.source == name for item in found)
+
+
+def doubled(text: str, *swaps: tuple[str, str]) -> str:
+    """A table with all of its rows again, saying something else."""
+    again = text
+    for one, other in swaps:
+        again = again.replace(one, "#").replace(other, one).replace("#", other)
+    return text + again
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "swaps"),
+    [
+        ("icbhi", "ICBHI_Challenge_diagnosis.txt", [("COPD", "Healthy")]),
+        ("sprsound", "Patient Summary/summary.csv", [("Asthma", "Control Group")]),
+        ("coughvid", "metadata_compiled.csv", [("healthy", "COVID-19")]),
+        ("covid19cough", "metadata.json", [("true", "false")]),
+    ],
+)
+def test_what_a_table_says_two_things_of_is_set_aside(name, table, swaps, tmp_path):
+    root = MAKERS[name](tmp_path / "root")
+    before = {item.path for item in SOURCES[name].read(root) if isinstance(item, Found)}
+    text = (root / table).read_text()
+    if table.endswith(".json"):
+        text = json.dumps(json.loads(text) + [e | {"covid19": not e["covid19"]} for e in json.loads(text)])
+    else:
+        text = doubled(text, *swaps)
+    (root / table).write_text(text)
+    items = list(SOURCES[name].read(root))
+    told = {item.path for item in items if isinstance(item, SetAside) and "two" in item.reason}
+    assert len(told & before) >= 2
+    assert {item.path for item in items if isinstance(item, Found)} == before - told
 
 
 @pytest.mark.corpora

@@ -1,6 +1,7 @@
 """`resp-agent corpus`: the real sample, kills, Ray, and what other tools read."""
 
 import csv
+import glob
 import io
 import json
 import os
@@ -33,6 +34,11 @@ FOLDERS = {
 }
 PHASES = ("listing/part-*.parquet", "staged-*/*.parquet", "../.out.*.partial/data/*/*.parquet")
 """What a build has written, beside its output, when it is in the middle of listing, decoding and storing."""
+
+
+def written(place: Path, phase: str) -> list[str]:
+    """Files of a phase; a folder may vanish while it is looked at."""
+    return glob.glob(str(place / phase), include_hidden=True)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -207,7 +213,7 @@ def test_a_killed_build_goes_on_by_the_same_command_to_the_same_result(many, tmp
     process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
     place = tmp_path / ".out.build"
     deadline = time.monotonic() + 120
-    while not list(place.glob(phase)):
+    while not written(place, phase):
         assert process.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -237,7 +243,7 @@ def test_ray_builds_the_same_though_its_workers_are_killed(many, tmp_path):
     deadline = time.monotonic() + 240
     while process.poll() is None:
         assert time.monotonic() < deadline
-        staged = list((tmp_path / ".out.build").glob("staged-*/*.parquet"))
+        staged = written(tmp_path / ".out.build", PHASES[1])
         if len(staged) > 2 * len(killed) and len(killed) < 2:
             # Once a worker of Ray, once the process that decodes for one.
             word = ("ray::MapBatches", "resp_agent.audio.intake")[len(killed)]

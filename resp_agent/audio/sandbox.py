@@ -72,7 +72,7 @@ class Sandbox:
             self._process.kill()
             self._lost()
 
-    def _started(self) -> subprocess.Popen:
+    def _started(self, tries: int = _TRIES) -> subprocess.Popen:
         if self._process is None:
             # The package may be importable here by a path that a new interpreter would not look at.
             paths = os.pathsep.join(path for path in sys.path if path)
@@ -92,6 +92,8 @@ class Sandbox:
                 ready = None
             if ready is None:
                 self.close()
+                if tries > 1:
+                    return self._started(tries - 1)
                 raise RunFailed(f"the decoding process does not start: try {sys.executable} -m resp_agent.audio.intake")
         return self._process
 

@@ -87,6 +87,22 @@ def test_a_process_that_was_killed_by_others_costs_its_file_nothing(good):
         assert sandbox.take(good).duration_s == 2.0
 
 
+def test_a_process_that_was_killed_while_it_started_is_started_again(good, monkeypatch):
+    pids, popen = [], subprocess.Popen
+
+    def killed_at_first(*arguments, **options):
+        process = popen(*arguments, **options)
+        if not pids:
+            process.kill()
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr("resp_agent.audio.sandbox.subprocess.Popen", killed_at_first)
+    with Sandbox(WANTED, QUICK) as sandbox:
+        assert sandbox.take(good).duration_s == 2.0
+    assert len(pids) == 2
+
+
 def test_what_a_decoder_says_is_no_answer(good):
     with misbehaving("talk") as sandbox:
         assert sandbox.take(good).id == take(good, WANTED).id

@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from jobs.corpus import placed
 from jobs.exits import run_job
 from jobs.verbs import run_verb
 from resp_agent.corpus.build import build_corpus
@@ -122,7 +123,7 @@ def build_rate(root: Path, out: Path, job: CorpusBenchmark) -> tuple[float, floa
     """Recordings a second of decoding to Parquet once every worker has done its first part, and of the whole build."""
     times: list[tuple[float, int]] = []
     began = time.monotonic()
-    build_corpus({"folder": root}, out, run=_timed(_runner(job), times))
+    build_corpus({"folder": root}, out, run=_timed(placed(job.where, job.workers), times))
     whole = job.recordings / (time.monotonic() - began)
     first = times[job.workers - 1][0]
     return sum(count for _, count in times[job.workers :]) / (times[-1][0] - first), whole
@@ -138,12 +139,6 @@ def build_peak_mb(root: Path, out: Path, job: CorpusBenchmark) -> float:
     if process.returncode:
         raise RuntimeError(f"the build ended with {process.returncode}")
     return usage.ru_maxrss / 1024
-
-
-def _runner(job: CorpusBenchmark) -> Runner:
-    from jobs.bulk import runner
-
-    return lambda work, parts: runner(job.where, job.workers, 0.5, 0.0, parts)(work, parts)
 
 
 def _timed(run: Runner, times: list[tuple[float, int]]) -> Runner:

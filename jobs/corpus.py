@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,6 +14,7 @@ import tyro
 
 from jobs.console import Console
 from jobs.exits import run_job
+from jobs.submitted import refuse_relative
 from jobs.verbs import run_verb
 from resp_agent.corpus.build import build_corpus
 from resp_agent.corpus.bulk import Runner, Work
@@ -66,9 +67,12 @@ class StatsJob:
 
 def build(job: BuildJob) -> int:
     """Builds, and says what was built and where it is."""
-    _refuse_disposable(job)
+    refuse_relative("--out", job.out)
+    for _, path in split_sources(job.sources):
+        refuse_relative("--sources", path)
     sources, console = parse_sources(list(job.sources)), Console()
-    corpus = build_corpus(sources, Path(job.out), job.settings, _run(job), _Progress(console))
+    run = placed(job.where, job.workers, job.cpus, job.gpus)
+    corpus = build_corpus(sources, Path(job.out), job.settings, run, _Progress(console))
     counts = corpus.manifest["counts"]
     built = counts["found"] - counts["excluded"] - counts["quarantined"]
     console.say(
@@ -113,12 +117,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_job(lambda words: run_verb("resp-agent corpus", verbs, words), argv)
 
 
-def _run(job: BuildJob) -> Runner:
-    def run(work: Work, parts: Sequence[Path]):
-        # Imported when needed: a small build knows no Ray.
+def placed(where: str, workers: int, cpus: float = 0.5, gpus: float = 0.0) -> Runner:
+    """The runner that `jobs.bulk.runner` chooses for each phase's parts."""
+
+    def run(work: Work, parts: Sequence[Path]) -> Iterator[int]:
+        # Imported when needed: what is refused before any work knows no Ray.
         from jobs.bulk import runner
 
-        return runner(job.where, job.workers, job.cpus, job.gpus, parts)(work, parts)
+        return runner(where, workers, cpus, gpus, parts)(work, parts)
 
     return run
 
@@ -134,17 +140,6 @@ class _Progress:
         if what != self._what or done == total or now - self._told >= TELL_EVERY_S:
             self._console.say(f"{what} {done:,}" + (f" of {total:,}" if total is not None else ""))
             self._told, self._what = now, what
-
-
-def _refuse_disposable(job: BuildJob) -> None:
-    """In a submitted job the working directory is a copy that goes away with the job."""
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
-        return
-    for flag, path in (("--out", job.out), *(("--sources", path) for _, path in split_sources(job.sources))):
-        if not Path(path).is_absolute():
-            raise UserError(
-                f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"
-            )
 
 
 if __name__ == "__main__":

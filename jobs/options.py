@@ -11,7 +11,8 @@ from typing import Annotated
 import tyro
 import yaml
 
-from resp_agent.corpus.resolve import split_sources
+from jobs.submitted import refuse_relative, submitted
+from resp_agent.corpus.resolve import EMBEDDED, split_sources
 from resp_agent.curriculum.journal import SETTINGS, RunDirectory
 from resp_agent.curriculum.policies import check_choice
 from resp_agent.errors import UserError
@@ -130,20 +131,10 @@ def _leaves(data: dict, prefix: str = "") -> dict:
 
 
 def _refuse_disposable(job: CurriculumJob) -> None:
-    """In a submitted job the working directory is a copy that goes away with the job."""
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" not in os.environ:
-        return
-    for flag, path in (("--out", job.out or job.resume), ("--first", job.first)):
-        if path is None and flag == "--out":
-            raise UserError("a submitted job needs --out with an absolute path: its working directory goes away")
-        if path is not None and not Path(path).is_absolute():
-            raise UserError(
-                f"{flag} {path} is relative, and a submitted job's working directory goes away: give an absolute path"
-            )
-    corpus = job.settings.corpus
-    paths = [path for _, path in split_sources([corpus])] if "=" in corpus else [corpus]
-    for path in paths:
-        if corpus != "embedded" and not Path(path).is_absolute():
-            raise UserError(
-                f"--corpus {path} is relative, and a submitted job's working directory is a copy: give an absolute path"
-            )
+    out, corpus = job.out or job.resume, job.settings.corpus
+    if submitted() and out is None:
+        raise UserError("a submitted job needs --out with an absolute path: its working directory goes away")
+    paths = [path for _, path in split_sources([corpus])] if "=" in corpus else [corpus] if corpus != EMBEDDED else []
+    for flag, path in (("--out", out), ("--first", job.first), *(("--corpus", path) for path in paths)):
+        if path is not None:
+            refuse_relative(flag, path)

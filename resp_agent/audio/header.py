@@ -94,8 +94,7 @@ def _kind(head: bytes) -> str:
 
 def _check_ogg(file: BinaryIO, size: int) -> None:
     """Looks whether the last page is whole; a decoder ends without a word where a page is cut."""
-    start = max(0, size - _OGG_PAGE)
-    file.seek(start)
+    file.seek(max(0, size - _OGG_PAGE))
     tail = file.read(_OGG_PAGE)
     page = tail.rfind(b"OggS")
     parts = tail[page + 27 :]
@@ -106,7 +105,7 @@ def _check_ogg(file: BinaryIO, size: int) -> None:
 
 def _check_wave(file: BinaryIO, size: int, wanted: QualitySettings) -> None:
     """Walks the chunks up to the audio; libsndfile reads a truncated file as a shorter one, so lengths are compared."""
-    long_length = frame_bytes = None
+    long_length, described = None, False
     for _ in range(_MOST_CHUNKS):
         head = file.read(8)
         if len(head) < 8:
@@ -116,14 +115,15 @@ def _check_wave(file: BinaryIO, size: int, wanted: QualitySettings) -> None:
             break
         body = file.read(min(length, 40))
         if name == b"fmt " and len(body) >= 16:
-            _, channels, rate_hz, _, frame_bytes, _ = struct.unpack("<HHIIHH", body[:16])
+            _, channels, rate_hz = struct.unpack("<HHI", body[:8])
+            described = True
             check_claims(rate_hz, channels, None, wanted)
         if name == b"ds64" and len(body) >= 16:
             long_length = struct.unpack("<Q", body[8:16])[0]
         file.seek(length - len(body) + length % 2, 1)
     else:
         raise Unreadable(f"its header has more than {_MOST_CHUNKS} parts")
-    if frame_bytes is None:
+    if not described:
         raise Unreadable("its header does not say what its audio is like")
     if length == _UNKNOWN_LENGTH and long_length is not None:
         length = long_length

@@ -21,7 +21,7 @@ from resp_agent.settings import CorpusSettings
 from resp_agent.taxonomy import UNLABELLED
 
 _LISTED = ("key", "source", "path", "source_label", "reason", "excluded")
-_STAGED = ("id", "label", "patient_id", "device", "official_split")
+_STAGED = ("id", "label", "patient_id", "device")
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,9 @@ def build_corpus(
             found can be built, `out` cannot be written, or another build is writing it.
         RunFailed: a disk is full, or workers cannot go on; what they did is kept.
     """
-    out, settings, run, tell = (
-        Path(out).resolve(),
-        settings or CorpusSettings(),
-        run or in_threads(),
-        progress or _silent,
-    )
+    # Resolved, because a link cannot be replaced by a corpus and what it leads to can.
+    out, settings = Path(out).resolve(), settings or CorpusSettings()
+    run, tell = run or in_threads(), progress or _silent
     check_sources(sources)
     roles = check_roles(settings.roles, sources)
     prepare(out)

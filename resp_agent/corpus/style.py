@@ -1,18 +1,9 @@
-"""How a recording sounds: its device, or a cluster of pooled log-mel where there are not two devices to tell apart."""
+"""How a recording sounds: its device, or a cluster where there are not two devices to tell apart."""
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
-from sklearn.cluster import KMeans
 
-from resp_agent.audio.features import log_mel
-from resp_agent.randomness import seed_of
-from resp_agent.settings import AudioSettings
-from resp_agent.threads import threads
-
-CLUSTERS = 3
-"""Styles of a corpus with fewer than two devices."""
 UNKNOWN_DEVICE = "unknown device"
 
 
@@ -21,24 +12,14 @@ def styles_of(
 ) -> list[str]:
     """The style of each recording.
 
-    Two or more devices: the device (`UNKNOWN_DEVICE` where it is None). Otherwise `cluster 1` to `cluster 3`: k-means
-    over `pooled` of the training recordings (of all, where there are none), numbered by how many of those they hold;
-    `waveforms` is read only then.
+    Two or more devices: the device (`UNKNOWN_DEVICE` where it is None). Otherwise `clusters.clusters_of`; `waveforms`
+    is read only then.
     """
     if len(set(devices) - {None}) >= 2:
         return [device or UNKNOWN_DEVICE for device in devices]
     if not splits:
         return []
-    with threads(1):
-        features = np.stack([pooled(waveform) for waveform in waveforms])
-        train = features[[split == "train" for split in splits]] if "train" in splits else features
-        kinds = len(np.unique(train, axis=0))
-        model = KMeans(min(CLUSTERS, kinds), n_init=10, random_state=seed_of(seed, "styles") % 2**32).fit(train)
-        rank = np.argsort(np.argsort(-np.bincount(model.labels_, minlength=model.n_clusters), kind="stable"))
-        return [f"cluster {rank[cluster] + 1}" for cluster in model.predict(features)]
+    # Imported when needed: torch and scikit-learn take seconds and half a gigabyte that most builds have no use for.
+    from resp_agent.corpus.clusters import clusters_of
 
-
-def pooled(waveform: np.ndarray) -> np.ndarray:
-    """(M + M,) mean and standard deviation over time of the log-mel of audio of shape (samples,), in nats."""
-    frames = log_mel(torch.from_numpy(waveform), AudioSettings()).numpy()
-    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)])
+    return clusters_of(splits, waveforms, seed)

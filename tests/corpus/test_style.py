@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from resp_agent.corpus.style import UNKNOWN_DEVICE, pooled, styles_of
+from resp_agent.corpus.clusters import pooled
+from resp_agent.corpus.style import UNKNOWN_DEVICE, styles_of
 from tests.audio.waves import noise
 
 

@@ -1,20 +1,40 @@
 """An open corpus: its labels, styles and splits, read from Parquet when they are asked for."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resp_agent.corpus.schema import ALL_SPLITS, CYCLES_SCHEMA, SCHEMA, Recording, from_table
+from resp_agent.corpus.schema import ALL_SPLITS, CYCLES_SCHEMA, SCHEMA, Event, Recording, decode_flac, from_table
 from resp_agent.errors import UserError
 from resp_agent.taxonomy import LABELS
 
 MANIFEST = "corpus.json"
 CYCLES = "cycles.parquet"
 _REBUILD = "build it again with this version, or give another corpus"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a row says of a recording, without its audio."""
+
+    id: str
+    patient_id: str
+    label: str
+    style: str
+    narrative: str
+    duration_s: float
+    events: tuple[Event, ...]
+    age_years: float | None
+    sex: str | None
+    site: str | None
+    symptoms: tuple[str, ...]
+    history: tuple[str, ...]
 
 
 class Corpus:
@@ -30,6 +50,7 @@ class Corpus:
         self.quarantined: int = manifest["counts"]["quarantined"]
         """Recordings that were found and set aside as unreadable or implausible."""
         self._recordings: dict[str, list[Recording]] = {}
+        self._descriptions: dict[str, list[Description]] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "Corpus":
@@ -83,6 +104,25 @@ class Corpus:
             self._recordings[name] = from_table(self.table(name, SCHEMA.names))
         return self._recordings[name]
 
+    def descriptions(self, name: str) -> list[Description]:
+        """What is known of the recordings of a split, in stored order; no audio is read."""
+        if name not in self._descriptions:
+            rows = self.table(name, [entry.name for entry in fields(Description)]).to_pylist()
+            self._descriptions[name] = [_description(row) for row in rows]
+        return self._descriptions[name]
+
+    def waveforms(self, name: str, ids: Collection[str] | None = None) -> Iterator[tuple[str, np.ndarray]]:
+        """Id and audio of the recordings of a split, or of those with `ids`, a row group in memory at a time."""
+        for path in self._files(name):
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                wanted = file.read_row_group(group, ["id"]).column("id").to_pylist()
+                if ids is not None and not any(one in ids for one in wanted):
+                    continue
+                for one, audio in zip(wanted, file.read_row_group(group, ["audio"]).column("audio"), strict=True):
+                    if ids is None or one in ids:
+                        yield one, decode_flac(audio["bytes"].as_py())
+
     def table(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Rows of a split as stored; all columns but the audio unless named. Nothing is decoded."""
         if name not in ALL_SPLITS:
@@ -117,6 +157,11 @@ class Corpus:
 
     def _column(self, split: str, column: str) -> list:
         return self.table(split, [column]).column(column).to_pylist()
+
+
+def _description(row: dict) -> Description:
+    events = tuple(Event(**event) for event in row.pop("events"))
+    return Description(events=events, symptoms=tuple(row.pop("symptoms")), history=tuple(row.pop("history")), **row)
 
 
 def _check_schema(path: Path) -> int:

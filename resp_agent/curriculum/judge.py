@@ -8,6 +8,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.diagnoser.learner import load_diagnoser, make_assessment
 from resp_agent.diagnoser.scoring import score
+from resp_agent.encoders import make_encoder
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 from resp_agent.threads import threads
@@ -18,13 +19,15 @@ class Judge:
 
     def __init__(self, settings: Settings, corpus: Corpus):
         self._settings = settings
+        self._encoder = make_encoder(settings.diagnoser.encoder, settings.audio)
         self._test = corpus.split("test")
         self._patients = np.array([recording.patient_id for recording in self._test])
 
     def score(self, checkpoint: Path) -> Assessment:
         """The averaged diagnoser of a checkpoint folder on the test split, calibrated by its validation temperature."""
         model, inputs, temperature = load_diagnoser(checkpoint, self._settings)
-        examples = [inputs.example(recording) for recording in self._test]
+        frames = self._encoder.encode([recording.waveform for recording in self._test])
+        examples = [inputs.example(*pair) for pair in zip(self._test, frames, strict=True)]
         with threads(self._settings.threads):
             logits = score(model, inputs, examples)
         return make_assessment("test", inputs, examples, logits, temperature, [])

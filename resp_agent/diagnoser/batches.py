@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from resp_agent.diagnoser.classifier import Batch
 from resp_agent.diagnoser.inputs import Example, Inputs, View
-from resp_agent.diagnoser.model import Batch
 from resp_agent.randomness import stream
 from resp_agent.settings import DiagnoserSettings
 
@@ -24,6 +24,10 @@ class Batches:
     real: list[Example]
     synthetic: list[Example] = field(default_factory=list)
     synthetic_share: float = 0.5
+    hears: bool = True
+    """Whether the system takes audio; one that takes audio or text alone is never without it."""
+    reads: bool = True
+    """Whether it takes text."""
 
     def examples(self, step: int) -> list[View]:
         """The step's batch, real before synthetic spread evenly, so that every rank gets its share of both."""
@@ -50,8 +54,9 @@ class Batches:
         return order
 
     def _view(self, example: Example, rng: np.random.Generator) -> View:
-        spare = len(example.patches) - self.inputs.audio.frames
+        spare = len(example.frames) - self.inputs.window
         start = int(rng.integers(spare + 1)) if spare > 0 else 0
         draw = rng.random()
-        hear = draw >= self.settings.drop_audio or not example.text
-        return View(example, start, hear=hear, read=draw < 1 - self.settings.drop_text)
+        # A system of one modality never loses it.
+        hear = draw >= self.settings.drop_audio or not example.text or not self.reads
+        return View(example, start, hear=hear, read=draw < 1 - self.settings.drop_text or not self.hears)

@@ -1,18 +1,18 @@
-"""Recordings to what the diagnoser reads; fitted on the training split, saved beside the weights."""
+"""Recordings to what a system reads; fitted on the training split, saved beside the weights."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from resp_agent.audio.features import log_mel
-from resp_agent.corpus.schema import Recording
-from resp_agent.diagnoser.model import Batch
-from resp_agent.diagnoser.text import Vocabulary
-from resp_agent.settings import AudioSettings, DiagnoserSettings
+from resp_agent.diagnoser.classifier import Batch
+from resp_agent.diagnoser.text import Described, Reader, Vocabulary, read_tokenizer, text_of
+from resp_agent.settings import DiagnoserSettings
 
 FILE = "inputs.json"
 
@@ -22,11 +22,13 @@ class Example:
     """A recording, ready to be cut into windows and batched."""
 
     id: str
-    patches: np.ndarray
-    """(T, M) float32, standardised, the whole recording."""
+    frames: np.ndarray
+    """(T, F) float, as the encoder gave them, the whole recording; may lie on disk."""
     text: tuple[int, ...]
     label: int
     style: int
+    centre: np.ndarray | None = None
+    """(F,) what the frames are centred on; None: the training split's mean."""
 
 
 @dataclass(frozen=True)
@@ -35,72 +37,128 @@ class View:
 
     example: Example
     start: int = 0
-    """First patch."""
+    """First frame."""
     hear: bool = True
     """False: the audio is withheld."""
     read: bool = True
-    """False: the narrative is withheld."""
+    """False: the text is withheld."""
 
 
 @dataclass(frozen=True)
 class Inputs:
     """How recordings become examples, and examples batches."""
 
-    audio: AudioSettings
+    frame_ms: float
+    """Distance of frames."""
+    window: int
+    """Frames that a system hears at once."""
     labels: tuple[str, ...]
     styles: tuple[str, ...]
-    mean: tuple[float, ...]
-    """(M,) of log-mel over the training split."""
-    deviation: tuple[float, ...]
-    """(M,) likewise."""
-    vocabulary: tuple[str, ...]
+    mean: tuple[float, ...] = field(repr=False)
+    """(F,) of frames over the training split."""
+    deviation: tuple[float, ...] = field(repr=False)
+    """(F,) likewise."""
+    counts: tuple[int, ...]
+    """(C,) training recordings of each label."""
+    vocabulary: tuple[str, ...] = field(repr=False)
+    """Words by id; empty where a tokenizer reads."""
     text_tokens: int
+    tokenizer: str = field(default="", repr=False)
+    """A pretrained text model's tokenizer, as JSON of the `tokenizers` library."""
+    text: str = "narrative"
+    """See `DiagnoserSettings.text`."""
     centre: str = "corpus"
     """See `DiagnoserSettings.centre`."""
 
     @classmethod
     def fit(
         cls,
-        train: list[Recording],
+        train: Sequence[Described],
+        frames: Callable[[str], np.ndarray],
         labels: tuple[str, ...],
         styles: tuple[str, ...],
-        audio: AudioSettings,
-        diagnoser: DiagnoserSettings,
+        settings: DiagnoserSettings,
+        frame_ms: float,
+        clip_s: float,
     ) -> "Inputs":
-        """Statistics and vocabulary of the training split."""
-        totals, squares, frames = np.zeros(audio.mels), np.zeros(audio.mels), 0
-        for recording in train:
-            patches = log_mel(torch.from_numpy(recording.waveform), audio).double().numpy()
-            totals += patches.sum(axis=0)
-            squares += np.square(patches).sum(axis=0)
-            frames += len(patches)
-        mean = totals / frames
-        deviation = np.sqrt(np.maximum(squares / frames - mean**2, 1e-6))
-        words = Vocabulary.fit([recording.narrative for recording in train]).words
-        statistics = tuple(mean.tolist()), tuple(deviation.tolist())
-        return cls(audio, labels, styles, *statistics, words, diagnoser.text_tokens, diagnoser.centre)
+        """Statistics and vocabulary of the training split.
 
-    def example(self, recording: Recording) -> Example:
-        """One recording, whole."""
-        patches = log_mel(torch.from_numpy(recording.waveform), self.audio).numpy()
-        mean, deviation = np.asarray(self.mean, np.float32), np.asarray(self.deviation, np.float32)
-        if self.centre == "recording":
-            mean = patches.mean(axis=0)
-        return Example(
-            id=recording.id,
-            patches=(patches - mean) / deviation,
-            text=tuple(self._words.encode(recording.narrative, self.text_tokens)),
-            label=self.labels.index(recording.label) if recording.label in self.labels else -1,
-            style=self.styles.index(recording.style) if recording.style in self.styles else -1,
+        Args:
+            train: its recordings.
+            frames: id of a recording to its (T, F) frames.
+            frame_ms: distance of frames.
+            clip_s: seconds that a system hears at once.
+        """
+        totals = squares = 0.0
+        count = 0
+        for recording in train:
+            part = frames(recording.id).astype(np.float64)
+            totals = totals + part.sum(axis=0)
+            squares = squares + np.square(part).sum(axis=0)
+            count += len(part)
+        mean = totals / count
+        deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-6))
+        tokenizer = read_tokenizer(settings.text_model) if settings.text_model else ""
+        texts = [text_of(recording, settings.text) for recording in train]
+        held = Counter(recording.label for recording in train)
+        return cls(
+            frame_ms=frame_ms,
+            window=round(clip_s * 1000 / frame_ms),
+            labels=labels,
+            styles=styles,
+            mean=tuple(mean.tolist()),
+            deviation=tuple(deviation.tolist()),
+            counts=tuple(held[label] for label in labels),
+            vocabulary=() if tokenizer else Vocabulary.fit(texts).words,
+            text_tokens=settings.text_tokens,
+            tokenizer=tokenizer,
+            text=settings.text,
+            centre=settings.centre,
         )
 
+    @property
+    def width(self) -> int:
+        """F, numbers in a frame."""
+        return len(self.mean)
+
+    @property
+    def words(self) -> int:
+        """Token ids that a text may hold."""
+        return self._reader.size
+
+    def example(self, recording: Described, frames: np.ndarray) -> Example:
+        """One recording, whole, from its description and its (T, F) frames."""
+        return Example(
+            id=recording.id,
+            frames=frames,
+            text=tuple(self._reader.encode(text_of(recording, self.text), self.text_tokens)),
+            label=self.labels.index(recording.label) if recording.label in self.labels else -1,
+            style=self.styles.index(recording.style) if recording.style in self.styles else -1,
+            centre=frames.mean(axis=0) if self.centre == "recording" else None,
+        )
+
+    def encode(self, text: str) -> tuple[int, ...]:
+        """Token ids of a text, at most `text_tokens`."""
+        return tuple(self._reader.encode(text, self.text_tokens))
+
     @cached_property
-    def _words(self) -> Vocabulary:
-        return Vocabulary(self.vocabulary)
+    def _reader(self) -> Reader:
+        return Reader.of(self.vocabulary, self.tokenizer)
+
+    @cached_property
+    def _statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.mean, np.float32), np.asarray(self.deviation, np.float32)
+
+    def standardised(self, view: View) -> np.ndarray:
+        """(T, F) float32 frames of a view's window, centred and scaled."""
+        mean, deviation = self._statistics
+        example = view.example
+        frames = example.frames[view.start : view.start + self.window]
+        return (frames - (mean if example.centre is None else example.centre)) / deviation
 
     def windows(self, example: Example) -> list[View]:
         """Views that cover the whole recording: one window after the other, the last one ending with the audio."""
-        length, window = len(example.patches), self.audio.frames
+        length, window = len(example.frames), self.window
         starts = list(range(0, max(length - window, 0) + 1, window))
         if length > window and starts[-1] + window < length:
             starts.append(length - window)
@@ -108,20 +166,18 @@ class Inputs:
 
     def collate(self, views: list[View]) -> Batch:
         """Rows padded to the longest of the batch; nothing of the padding reaches a result."""
-        heard = [
-            view.example.patches[view.start : view.start + self.audio.frames] if view.hear else None for view in views
-        ]
+        heard = [self.standardised(view) if view.hear else None for view in views]
         read = [view.example.text if view.read else () for view in views]
         longest = max((len(audio) for audio in heard if audio is not None), default=0)
-        patches = torch.zeros(len(views), max(longest, 1), self.audio.mels)
+        frames = torch.zeros(len(views), max(longest, 1), self.width)
         text = torch.zeros(len(views), max(1, *map(len, read)), dtype=torch.long)
         for row, (audio, words) in enumerate(zip(heard, read, strict=True)):
             if audio is not None:
-                patches[row, : len(audio)] = torch.from_numpy(audio)
+                frames[row, : len(audio)] = torch.from_numpy(audio)
             text[row, : len(words)] = torch.tensor(words, dtype=torch.long)
         return Batch(
-            patches=patches,
-            patch_lengths=torch.tensor([0 if audio is None else len(audio) for audio in heard]),
+            frames=frames,
+            frame_lengths=torch.tensor([0 if audio is None else len(audio) for audio in heard]),
             text=text,
             text_lengths=torch.tensor([len(words) for words in read]),
             labels=torch.tensor([view.example.label for view in views]),
@@ -135,5 +191,4 @@ class Inputs:
     def load(cls, folder: Path) -> "Inputs":
         """Reads what `save` wrote."""
         data = json.loads((folder / FILE).read_text())
-        data["audio"] = AudioSettings(**data["audio"])
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})

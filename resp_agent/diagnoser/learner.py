@@ -15,9 +15,11 @@ from resp_agent.corpus.schema import from_table
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.diagnoser.batches import Batches
+from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Example, Inputs
-from resp_agent.diagnoser.model import Diagnoser
 from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
+from resp_agent.diagnoser.systems import build
+from resp_agent.encoders import make_encoder
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
@@ -54,22 +56,24 @@ class Learner:
         self._settings = settings
         self._beacon = beacon
         self._corpus = Corpus.open(corpus)
-        train = self._corpus.split("train")
         diagnoser = settings.diagnoser
-        self.inputs = Inputs.fit(train, self._corpus.labels, self._corpus.styles, settings.audio, diagnoser)
-        self._train = [self.inputs.example(recording) for recording in train]
-        self._valid = [self.inputs.example(recording) for recording in self._corpus.split("valid")]
+        self._encoder = make_encoder(diagnoser.encoder, settings.audio)
+        frames = self._frames("train") | self._frames("valid")
+        train, valid = self._corpus.descriptions("train"), self._corpus.descriptions("valid")
+        names = self._corpus.labels, self._corpus.styles
+        hears = self._encoder.frame_ms, settings.audio.clip_s
+        self.inputs = Inputs.fit(train, frames.__getitem__, *names, diagnoser, *hears)
+        self._train = [self.inputs.example(one, frames[one.id]) for one in train]
+        self._valid = [self.inputs.example(one, frames[one.id]) for one in valid]
         self._clips: dict[str, list[Example]] = {}
         self._at: Checkpoint | None = None
         torch.manual_seed(seed_of(settings.seed, "diagnoser", "weights") % 2**63)
-        self._engine = Engine(self._new_model(), diagnoser.training)
+        self._engine = Engine(build(diagnoser, self.inputs), diagnoser.training)
 
     def first_train(self, folder: str) -> Checkpoint:
         """Trains on real recordings alone, from the last checkpoint that a killed training left, or from scratch."""
         folder, training = Path(folder), self._settings.diagnoser.training
-        batches = Batches(
-            self.inputs, self._settings.diagnoser, (self._settings.seed, "diagnoser", "first"), self._train
-        )
+        batches = self._batches(("first",), [], 0.0)
         unfinished = folder.with_name(folder.name + ".unfinished")
         progress = read_progress(unfinished)
         if progress:
@@ -96,14 +100,8 @@ class Learner:
         """Fine-tunes from the lesson's start on real recordings and its clips, assesses, and writes a checkpoint."""
         curriculum = self._settings.curriculum
         self._go_to(lesson.start)
-        batches = Batches(
-            self.inputs,
-            self._settings.diagnoser,
-            (self._settings.seed, "diagnoser", "episode", lesson.seed),
-            self._train,
-            self._read_clips(lesson.shards),
-            curriculum.synthetic_share,
-        )
+        clips = self._read_clips(lesson.shards)
+        batches = self._batches(("episode", lesson.seed), clips, curriculum.synthetic_share)
         first = (lesson.round - 1) * curriculum.steps_per_round
         losses = fit(
             self._engine,
@@ -153,20 +151,26 @@ class Learner:
     def _read_clips(self, shards: tuple[str, ...]) -> list[Example]:
         for path in shards:
             if path not in self._clips:
-                self._clips[path] = [self.inputs.example(clip) for clip in from_table(pq.read_table(path))]
+                clips = from_table(pq.read_table(path))
+                frames = self._encoder.encode([clip.waveform for clip in clips])
+                self._clips[path] = [self.inputs.example(*pair) for pair in zip(clips, frames, strict=True)]
         self._clips = {path: self._clips[path] for path in shards}
         return [example for path in shards for example in self._clips[path]]
 
-    def _new_model(self) -> Diagnoser:
-        settings = self._settings
-        return Diagnoser(settings.diagnoser, settings.audio, len(self.inputs.vocabulary), len(self.inputs.labels))
+    def _frames(self, split: str) -> dict[str, np.ndarray]:
+        ids, waveforms = zip(*self._corpus.waveforms(split), strict=True)
+        return dict(zip(ids, self._encoder.encode(waveforms), strict=True))
 
-    def _averaged(self) -> Diagnoser:
-        model = self._new_model()
+    def _batches(self, name: tuple, clips: list[Example], share: float) -> Batches:
+        model, seed = self._engine.model, (self._settings.seed, "diagnoser", *name)
+        return Batches(self.inputs, self._settings.diagnoser, seed, self._train, clips, share, model.hears, model.reads)
+
+    def _averaged(self) -> Classifier:
+        model = build(self._settings.diagnoser, self.inputs)
         model.load_state_dict(self._engine.averaged())
         return model.to(device())
 
-    def _assess(self, model: Diagnoser, losses: tuple[float, ...]) -> Assessment:
+    def _assess(self, model: Classifier, losses: tuple[float, ...]) -> Assessment:
         rank, world = self._engine.rank, self._engine.world
         # Contiguous shares keep the order of the split when gathered.
         bounds = np.linspace(0, len(self._valid), world + 1).astype(int)
@@ -204,9 +208,9 @@ def make_assessment(
     )
 
 
-def load_diagnoser(folder: Path, settings: Settings) -> tuple[Diagnoser, Inputs, float]:
+def load_diagnoser(folder: Path, settings: Settings) -> tuple[Classifier, Inputs, float]:
     """The averaged diagnoser of a checkpoint folder, its inputs and its temperature."""
     inputs = Inputs.load(folder)
-    model = Diagnoser(settings.diagnoser, inputs.audio, len(inputs.vocabulary), len(inputs.labels))
+    model = build(settings.diagnoser, inputs)
     model.load_state_dict(load_file(folder / AVERAGED))
     return model.eval(), inputs, read_progress(folder)["temperature"]

@@ -4,13 +4,13 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 
+from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Example, Inputs
-from resp_agent.diagnoser.model import Diagnoser
 from resp_agent.training.distributed import on_device
 
 
 @torch.inference_mode()
-def score(model: Diagnoser, inputs: Inputs, examples: list[Example], batch: int = 64) -> np.ndarray:
+def score(model: Classifier, inputs: Inputs, examples: list[Example], batch: int = 64) -> np.ndarray:
     """(N, C) logits in float64; a recording of several windows gets their mean.
 
     Windows are batched by length. The numbers of a recording do not depend on its neighbours beyond rounding.
@@ -18,7 +18,7 @@ def score(model: Diagnoser, inputs: Inputs, examples: list[Example], batch: int 
     model.eval()
     device = next(model.parameters()).device
     views = [(row, view) for row, example in enumerate(examples) for view in inputs.windows(example)]
-    views.sort(key=lambda item: min(len(item[1].example.patches) - item[1].start, inputs.audio.frames))
+    views.sort(key=lambda item: min(len(item[1].example.frames) - item[1].start, inputs.window))
     totals, counts = np.zeros((len(examples), len(inputs.labels))), np.zeros(len(examples))
     for first in range(0, len(views), batch):
         part = views[first : first + batch]

@@ -1,11 +1,45 @@
-"""A word vocabulary for narratives: small enough to be learned from a few hundred of them."""
+"""What a system reads: a narrative or raw metadata, as ids of words or of a pretrained model's tokens."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
+
+from tokenizers import Tokenizer
+
+from resp_agent.weights import locate_text_model
 
 UNKNOWN = "[UNK]"
 _TOKEN = re.compile(r"[a-z]+(?:-[a-z]+)*|\d+(?:\.\d+)?|[^\w\s]")
+
+
+class Described(Protocol):
+    """What is known of a recording but for its audio: columns of `corpus.schema`."""
+
+    id: str
+    label: str
+    style: str
+    narrative: str
+    age_years: float | None
+    sex: str | None
+    site: str | None
+    symptoms: Sequence[str]
+    history: Sequence[str]
+
+
+def text_of(recording: Described, kind: str) -> str:
+    """The `narrative` of a recording, or its `metadata`: the fields that a narrative is made from, as they stand."""
+    if kind == "narrative":
+        return recording.narrative
+    fields = {
+        "age": None if recording.age_years is None else f"{recording.age_years:g}",
+        "sex": recording.sex,
+        "site": recording.site,
+        "symptoms": ", ".join(recording.symptoms),
+        "history": ", ".join(recording.history),
+    }
+    return "; ".join(f"{name}: {value}" for name, value in fields.items() if value)
 
 
 def words(narrative: str) -> list[str]:
@@ -17,6 +51,21 @@ def _number(token: str) -> str:
     value = int(float(token))
     unit = 10 ** (len(str(value)) - 1)
     return f"#{value // unit * unit}"
+
+
+class Reader(Protocol):
+    """Text to token ids."""
+
+    size: int
+    """Ids run from 0 to size - 1."""
+
+    def encode(self, text: str, longest: int) -> list[int]:
+        """Ids of the first `longest` tokens, without special ones."""
+
+    @staticmethod
+    def of(vocabulary: tuple[str, ...], tokenizer: str) -> "Reader":
+        """The reader of a vocabulary, or of a tokenizer where there is one."""
+        return Pretrained(tokenizer) if tokenizer else Vocabulary(vocabulary)
 
 
 @dataclass(frozen=True)
@@ -37,11 +86,39 @@ class Vocabulary:
         )
         return cls((UNKNOWN, *kept))
 
-    def encode(self, narrative: str, longest: int) -> list[int]:
+    @property
+    def size(self) -> int:
+        """Words, the unknown one included."""
+        return len(self.words)
+
+    def encode(self, text: str, longest: int) -> list[int]:
         """Ids of the first `longest` words."""
         index = self._index
-        return [index.get(word, 0) for word in words(narrative)[:longest]]
+        return [index.get(word, 0) for word in words(text)[:longest]]
 
     @cached_property
     def _index(self) -> dict[str, int]:
         return {word: number for number, word in enumerate(self.words)}
+
+
+class Pretrained:
+    """A pretrained model's own tokens."""
+
+    def __init__(self, tokenizer: str):
+        self._tokenizer = Tokenizer.from_str(tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.size = self._tokenizer.get_vocab_size()
+
+    def encode(self, text: str, longest: int) -> list[int]:
+        """Ids of the first `longest` tokens, without special ones."""
+        return self._tokenizer.encode(text, add_special_tokens=False).ids[:longest]
+
+
+def read_tokenizer(text_model: str) -> str:
+    """The tokenizer of a pretrained text model as JSON.
+
+    Raises:
+        UserError: the model or its tokenizer.json is not there.
+    """
+    return (locate_text_model(text_model) / "tokenizer.json").read_text(encoding="utf-8")

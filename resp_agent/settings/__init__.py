@@ -5,7 +5,7 @@ Whatever changes a result is in `Settings`; where it runs is in `Placement` and 
 
 from resp_agent.settings.audio import AudioSettings, SimulationSettings
 from resp_agent.settings.corpus import CorpusSettings, DecodingSettings, NarrativeSettings, QualitySettings
-from resp_agent.settings.diagnoser import DiagnoserSettings, TrainingSettings
+from resp_agent.settings.diagnoser import DiagnoserSettings, EncoderSettings, TrainingSettings
 from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
 from resp_agent.settings.plain import fingerprint, from_plain, to_plain
 from resp_agent.settings.presets import PRESETS, preset, smoke, tiny
@@ -18,6 +18,7 @@ __all__ = [
     "CurriculumSettings",
     "DecodingSettings",
     "DiagnoserSettings",
+    "EncoderSettings",
     "FlowSettings",
     "GeneratorSettings",
     "NarrativeSettings",

@@ -46,12 +46,57 @@ class TrainingSettings:
 
 
 @dataclass(frozen=True)
-class DiagnoserSettings:
-    """The weaving diagnoser."""
+class EncoderSettings:
+    """What turns waveforms into frames of features; never trained with the diagnoser."""
 
+    kind: Literal["log-mel", "whisper", "beats"] = "log-mel"
+    """`log-mel`: the bands of `audio`; `whisper`, `beats`: a pretrained encoder's features."""
+    weights: str | None = None
+    """File, folder or hub name of a pretrained encoder."""
+    window_s: float = 10.0
+    """Seconds that a pretrained encoder hears at once; longer recordings are encoded window by window."""
+    pool: int = 1
+    """Neighbouring frames of Whisper (20 ms each) that are averaged into one."""
+    shifts: int = 1
+    """Times that BEATs hears a recording, each shifted: 1 gives a frame every 160 ms, 2 every 80 ms."""
+
+    def __post_init__(self):
+        refuse(
+            self.kind != "log-mel" and not self.weights,
+            f"the encoder {self.kind} needs weights: give --diagnoser.encoder.weights a file, a folder or a hub name",
+        )
+        refuse(
+            not 1 <= self.window_s <= 30,
+            f"an encoder window of {self.window_s} s is outside 1 to 30 s",
+        )
+        refuse(self.pool not in (1, 2, 4), f"pooling of {self.pool} frames is none of 1, 2, 4")
+        refuse(self.shifts not in (1, 2), f"{self.shifts} shifts are none of 1, 2")
+
+    def frame_ms(self, hop_ms: float) -> float:
+        """Distance of frames in ms, `hop_ms` being that of log-mel."""
+        return {"log-mel": hop_ms, "whisper": 20.0 * self.pool, "beats": 160.0 / self.shifts}[self.kind]
+
+
+@dataclass(frozen=True)
+class DiagnoserSettings:
+    """The diagnoser: which system it is, what it hears and reads, and how it is trained."""
+
+    system: str = "weaving"
+    """A name of `resp_agent.diagnoser.systems.SYSTEMS`."""
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
     centre: Literal["corpus", "recording"] = "corpus"
-    """What log-mel is centred on: the training split's mean, or each recording's own, which takes a device's linear
-    response out of it (and with it what levels say of a disease)."""
+    """What frames are centred on: the training split's mean, or each recording's own, which takes a device's linear
+    response out of log-mel (and with it what levels say of a disease)."""
+    text: Literal["narrative", "metadata"] = "narrative"
+    """What is read: the narrative, or the fields that it was made from as `name: value`."""
+    text_model: str | None = None
+    """Folder or hub name of a pretrained text model that reads; without one, words are learned from the narratives."""
+    anchors: bool = True
+    """Whether some audio tokens have global attention."""
+    loss: Literal["cross-entropy", "class-weighted", "focal"] = "cross-entropy"
+    """`class-weighted`: each recording weighs as its label is rare; `focal`: as it is hard."""
+    focal_gamma: float = 2.0
+    """How much harder recordings count more, for `focal`."""
     width: int = 64
     """Width of a token."""
     layers: int = 2
@@ -80,3 +125,4 @@ class DiagnoserSettings:
             f"anchors every {self.anchor_ms} ms do not fall on tokens every {self.token_ms} ms",
         )
         refuse(self.drop_text + self.drop_audio > 1, "drop_text and drop_audio together exceed 1")
+        refuse(not self.focal_gamma >= 0, f"a focal gamma of {self.focal_gamma} is below 0: 0 is plain cross-entropy")

@@ -72,9 +72,11 @@ class Settings:
 
     def __post_init__(self):
         refuse(self.threads < 1, f"{self.threads} threads cannot compute: give at least 1")
+        frame_ms = self.diagnoser.encoder.frame_ms(self.audio.hop_ms)
         refuse(
-            self.diagnoser.token_ms % self.audio.hop_ms != 0,
-            f"tokens every {self.diagnoser.token_ms} ms do not fall on patches every {self.audio.hop_ms} ms",
+            self.diagnoser.token_ms % frame_ms != 0,
+            f"tokens every {self.diagnoser.token_ms:g} ms do not fall on frames every {frame_ms:g} ms: give "
+            f"--diagnoser.token-ms a multiple of {frame_ms:g}",
         )
         refuse(
             self.generator.kind == "oracle" and self.corpus != "embedded",

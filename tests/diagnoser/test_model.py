@@ -5,14 +5,15 @@ import torch
 
 from resp_agent.corpus.schema import Recording
 from resp_agent.diagnoser.inputs import Example, Inputs, View
-from resp_agent.diagnoser.model import Diagnoser
+from resp_agent.diagnoser.model import Weaving
 from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
 from resp_agent.diagnoser.text import Vocabulary, words
 from resp_agent.diagnoser.weaving import weave
+from resp_agent.encoders.log_mel import LogMel
 from resp_agent.settings import AudioSettings, DiagnoserSettings
 
 AUDIO = AudioSettings(mels=8, clip_s=1.0)
-INPUTS = Inputs(AUDIO, ("a", "b", "c"), ("s",), (0.0,) * 8, (1.0,) * 8, ("[UNK]", "x", "y"), 16)
+INPUTS = Inputs(20.0, 50, ("a", "b", "c"), ("s",), (0.0,) * 8, (1.0,) * 8, (5, 3, 2), ("[UNK]", "x", "y"), 16)
 
 
 def _example(frames: int, seed: int = 0, text: int = 3) -> Example:
@@ -21,9 +22,9 @@ def _example(frames: int, seed: int = 0, text: int = 3) -> Example:
     return Example(str(seed), patches, tuple(rng.integers(0, 3, text).tolist()), seed % 3, 0)
 
 
-def _model() -> Diagnoser:
+def _model() -> Weaving:
     torch.manual_seed(0)
-    return Diagnoser(DiagnoserSettings(width=16, layers=2, heads=2), AUDIO, 3, 3).eval()
+    return Weaving(DiagnoserSettings(width=16, layers=2, heads=2), INPUTS).eval()
 
 
 def test_padding_and_neighbours_change_nothing():
@@ -37,7 +38,7 @@ def test_padding_and_neighbours_change_nothing():
 def test_withheld_audio_and_text_change_nothing_that_is_kept():
     model = _model()
     one, other = _example(30, 1), _example(30, 2)
-    mixed = Example("m", other.patches, one.text, one.label, 0)
+    mixed = Example("m", other.frames, one.text, one.label, 0)
     deaf = [model.logits(INPUTS.collate([View(example, hear=False)])) for example in (one, mixed)]
     torch.testing.assert_close(deaf[0], deaf[1])
     blind = [model.logits(INPUTS.collate([View(example, read=False)])) for example in (other, mixed)]
@@ -46,16 +47,17 @@ def test_withheld_audio_and_text_change_nothing_that_is_kept():
 
 def test_anchors_are_every_anchor_ms_of_audio():
     layout = weave(torch.tensor([2, 0]), torch.tensor([6, 4]), text=2, audio=6, anchor=2)
-    assert layout.global_index.tolist() == [0, 1, 4, 6, 8]
-    assert layout.real[1].tolist() == [True, True, False, False, True, True, True, True, False, False, True]
-    assert layout.position[1][layout.real[1]].tolist() == list(range(7))
+    assert [row.nonzero()[:, 0].tolist() for row in layout.is_global] == [[0, 1, 4, 6, 8], [0, 1, 2, 4]]
+    assert [row.nonzero()[:, 0].tolist() for row in layout.is_audio] == [[4, 5, 6, 7, 8, 9], [2, 3, 4, 5]]
+    assert layout.real[1].tolist() == 7 * [True] + 4 * [False]
+    assert layout.source[1][:7].tolist() == [0, 1, 4, 5, 6, 7, 10]
     model = _model()
     assert model.anchor * model.settings.token_ms == model.settings.anchor_ms
 
 
 def test_long_recordings_are_covered_whole():
     views = INPUTS.windows(_example(120))
-    covered = {patch for view in views for patch in range(view.start, min(view.start + AUDIO.frames, 120))}
+    covered = {patch for view in views for patch in range(view.start, min(view.start + INPUTS.window, 120))}
     assert covered == set(range(120))
     assert len(INPUTS.windows(_example(20))) == 1
 
@@ -73,20 +75,27 @@ def test_scores_are_means_over_windows_in_any_batch():
 def test_centring_on_the_recording_takes_out_a_constant_response():
     loud = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
     recordings = [
-        Recording("r", "s", "p", "a", "a", "s", waveform, 16000, "x", "train")
-        for waveform in (loud, loud * np.float32(0.25))
+        Recording(name, "s", "p", "a", "a", "s", waveform, 16000, "x", "train")
+        for name, waveform in (("r", loud), ("q", loud * np.float32(0.25)))
     ]
-    fitted = Inputs.fit(recordings, ("a",), ("s",), AUDIO, DiagnoserSettings(centre="recording"))
-    one, other = (fitted.example(recording).patches for recording in recordings)
+    encoder = LogMel(AUDIO)
+    frames = dict(zip("rq", encoder.encode([recording.waveform for recording in recordings]), strict=True))
+
+    def standardised(centre: str) -> list[np.ndarray]:
+        settings = DiagnoserSettings(centre=centre)
+        inputs = Inputs.fit(recordings, frames.__getitem__, ("a",), ("s",), settings, encoder.frame_ms, AUDIO.clip_s)
+        return [inputs.standardised(View(inputs.example(one, frames[one.id]))) for one in recordings]
+
+    one, other = standardised("recording")
     np.testing.assert_allclose(one, other, atol=1e-3)
-    corpus = Inputs.fit(recordings, ("a",), ("s",), AUDIO, DiagnoserSettings())
-    assert abs(corpus.example(recordings[0]).patches - corpus.example(recordings[1]).patches).min() > 0.5
-    assert abs(np.concatenate([corpus.example(each).patches for each in recordings]).mean()) < 1e-3
+    one, other = standardised("corpus")
+    assert abs(one - other).min() > 0.5
+    assert abs(np.concatenate([one, other]).mean()) < 1e-3
 
 
 def test_learns_a_rule_from_audio():
     torch.manual_seed(0)
-    model = Diagnoser(DiagnoserSettings(width=16, layers=1, heads=2), AUDIO, 3, 3)
+    model = Weaving(DiagnoserSettings(width=16, layers=1, heads=2), INPUTS)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     rng = np.random.default_rng(0)
     for _ in range(60):

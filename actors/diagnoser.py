@@ -42,7 +42,8 @@ class DiagnoserWorker:
         os.environ.update(
             RANK=str(rank), LOCAL_RANK="0", WORLD_SIZE=str(world), MASTER_ADDR=address[0], MASTER_PORT=str(address[1])
         )
-        self._learner = Learner(settings, corpus, Beacon(folders.progress, f"diagnoser-{rank}"))
+        beacon = Beacon(folders.progress, f"diagnoser-{rank}")
+        self._learner = Learner(settings, corpus, beacon, folders.features)
 
     def call(self, method: str, argument: Any) -> Any:
         """Forwards to `Learner`."""

@@ -9,6 +9,7 @@ from jobs.exits import run_job
 from jobs.options import CurriculumJob, open_run, parse
 from jobs.outcome import finish
 from jobs.rounds import Rounds
+from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.judge import Judge
 from resp_agent.curriculum.policies import NONE, Transition, make_policy
 from resp_agent.randomness import stream
@@ -51,7 +52,8 @@ def curriculum(job: CurriculumJob) -> dict:
             policy.update(Transition(before, action, reward, observation, terminated, truncated, info))
             rounds.commit(info, env.unwrapped.save(), policy, reward)
 
-        return finish(job, rounds, lab, Judge(settings, lab.corpus))
+        judge = Judge(settings, lab.corpus, Folders.of(job.folder, job.first).features)
+        return finish(job, rounds, lab, judge)
 
 
 def make_environment(job: CurriculumJob) -> gymnasium.Env:

@@ -4,9 +4,10 @@ import dataclasses
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 import yaml
@@ -61,22 +62,27 @@ def parse(argv: list[str] | None) -> CurriculumJob:
     Raises:
         UserError: a value is none that a run can have, or a flag contradicts the run to be resumed.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
-    resumed = _value_of("--resume", argv)
-    default = (
-        _begun(Path(resumed)) if resumed else CurriculumJob(settings=preset(_value_of("--preset", argv) or "tiny"))
-    )
-    job = tyro.cli(
-        CurriculumJob,
-        args=argv,
-        default=default,
-        prog="resp-agent curriculum",
-        config=(tyro.conf.OmitSubcommandPrefixes,),
-    )
-    if resumed:
-        _refuse_changes(default, job)
-    _refuse_disposable(job)
+    job = parse_job(CurriculumJob, "resp-agent curriculum", argv, _begun, identity)
+    refuse_disposable(job, job.first)
     return job if job.resume else dataclasses.replace(job, out=str(job.folder))
+
+
+def parse_job(
+    kind: type, prog: str, argv: list[str] | None, begun: Callable[[Path], Any], identity: Callable[[Any], dict]
+) -> Any:
+    """A `kind` of job, which has `settings` and `resume`, from the command line: the preset gives what no flag names;
+    a resumed one, what it was `begun` with, of which its `identity` may not change.
+
+    Raises:
+        UserError: a value is none that a job can have, or a flag contradicts the job to be resumed.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    resumed = value_of("--resume", argv)
+    default = begun(Path(resumed)) if resumed else kind(settings=preset(value_of("--preset", argv) or "tiny"))
+    job = tyro.cli(kind, args=argv, default=default, prog=prog, config=(tyro.conf.OmitSubcommandPrefixes,))
+    if resumed:
+        _refuse_changes(resumed, identity(default), identity(job))
+    return job
 
 
 def open_run(job: CurriculumJob) -> RunDirectory:
@@ -91,7 +97,8 @@ def identity(job: CurriculumJob) -> dict:
     return {"policy": job.policy, "settings": to_plain(job.settings)}
 
 
-def _value_of(flag: str, argv: list[str]) -> str | None:
+def value_of(flag: str, argv: list[str]) -> str | None:
+    """What a flag is given on a command line, the last time it comes; None if it does not."""
     found = None
     for index, word in enumerate(argv):
         if word == flag and index + 1 < len(argv):
@@ -101,10 +108,19 @@ def _value_of(flag: str, argv: list[str]) -> str | None:
     return found
 
 
-def _begun(folder: Path) -> CurriculumJob:
+def stored_identity(folder: Path) -> dict:
+    """What the run or training in a folder was begun with.
+
+    Raises:
+        UserError: there is none.
+    """
     if not (folder / SETTINGS).is_file():
         raise UserError(f"{folder} holds no run to resume: give the folder that a run printed, or leave out --resume")
-    stored = yaml.safe_load((folder / SETTINGS).read_text())
+    return yaml.safe_load((folder / SETTINGS).read_text())
+
+
+def _begun(folder: Path) -> CurriculumJob:
+    stored = stored_identity(folder)
     return CurriculumJob(
         policy=stored["policy"],
         resume=str(folder),
@@ -113,12 +129,12 @@ def _begun(folder: Path) -> CurriculumJob:
     )
 
 
-def _refuse_changes(begun: CurriculumJob, asked: CurriculumJob) -> None:
-    before, now = _leaves(identity(begun)), _leaves(identity(asked))
+def _refuse_changes(folder: str, begun: dict, asked: dict) -> None:
+    before, now = _leaves(begun), _leaves(asked)
     changed = [f"{name} was {before[name]} and is {now[name]}" for name in before if before[name] != now[name]]
     if changed:
         raise UserError(
-            f"the run {begun.resume} was begun with other settings ({'; '.join(changed)}): "
+            f"the run {folder} was begun with other settings ({'; '.join(changed)}): "
             "leave the flags out, or start a new run with --out"
         )
 
@@ -130,11 +146,12 @@ def _leaves(data: dict, prefix: str = "") -> dict:
     return flat
 
 
-def _refuse_disposable(job: CurriculumJob) -> None:
+def refuse_disposable(job: Any, first: str | None = None) -> None:
+    """Raises UserError where a submitted job (with `out`, `resume`, `settings`) names places that go away with it."""
     out, corpus = job.out or job.resume, job.settings.corpus
     if submitted() and out is None:
         raise UserError("a submitted job needs --out with an absolute path: its working directory goes away")
     paths = [path for _, path in split_sources([corpus])] if "=" in corpus else [corpus] if corpus != EMBEDDED else []
-    for flag, path in (("--out", out), ("--first", job.first), *(("--corpus", path) for path in paths)):
+    for flag, path in (("--out", out), ("--first", first), *(("--corpus", path) for path in paths)):
         if path is not None:
             refuse_relative(flag, path)

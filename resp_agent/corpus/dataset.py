@@ -75,7 +75,7 @@ class Corpus:
         if schema != wanted:
             raise UserError(f"the corpus {folder} has schema {schema!r} and this version reads {wanted!r}: {_REBUILD}")
         for split in ALL_SPLITS:
-            held = sum(_check_schema(path) for path in corpus._files(split))
+            held = sum(_check_schema(path) for path in corpus.files(split))
             if held != manifest["counts"].get(split, 0):
                 raise UserError(
                     f"the corpus {folder} says that {split} has {manifest['counts'].get(split, 0)} recordings and it "
@@ -113,7 +113,7 @@ class Corpus:
 
     def waveforms(self, name: str, ids: Collection[str] | None = None) -> Iterator[tuple[str, np.ndarray]]:
         """Id and audio of the recordings of a split, or of those with `ids`, a row group in memory at a time."""
-        for path in self._files(name):
+        for path in self.files(name):
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):
                 wanted = file.read_row_group(group, ["id"]).column("id").to_pylist()
@@ -128,7 +128,7 @@ class Corpus:
         if name not in ALL_SPLITS:
             raise ValueError(f"split {name!r} is none of {', '.join(ALL_SPLITS)}")
         columns = [column for column in SCHEMA.names if column != "audio"] if columns is None else list(columns)
-        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self._files(name)]
+        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self.files(name)]
         return pa.concat_tables(parts) if parts else SCHEMA.empty_table().select(columns)
 
     def describe(self) -> str:
@@ -152,7 +152,8 @@ class Corpus:
         """Rows of `quarantine.parquet`: source, path, source_label, reason."""
         return pq.read_table(self.path / "quarantine.parquet").to_pylist()
 
-    def _files(self, split: str) -> list[Path]:
+    def files(self, split: str) -> list[Path]:
+        """The Parquet files of a split, in stored order."""
         return sorted((self.path / "data" / split).glob("*.parquet"))
 
     def _column(self, split: str, column: str) -> list:

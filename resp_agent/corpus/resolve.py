@@ -21,8 +21,11 @@ from resp_agent.taxonomy import table_digest
 EMBEDDED = "embedded"
 
 
-def resolve_corpus(settings: Settings, out: Path) -> Corpus:
+def resolve_corpus(settings: Settings, out: Path, every_label: bool = True) -> Corpus:
     """The corpus that `settings.corpus` names, fit for a run: no split is empty, two labels or more are learned.
+
+    `every_label` False allows labels in the test split that training does not hold, for whoever leaves them out of a
+    score and says so.
 
     `embedded` is simulated and `<source>=<path>,...` is built into `out`, unless the same is there already (same
     settings and seed, same files by name, size and time); a corpus directory is opened where it is.
@@ -31,15 +34,23 @@ def resolve_corpus(settings: Settings, out: Path) -> Corpus:
         UserError: the path is missing or no corpus, a source is unknown, nothing or nothing usable is found, or a
             split is empty.
     """
+    corpus = find_corpus(settings, out)
+    _check_fit(corpus, settings.corpus, every_label)
+    return corpus
+
+
+def find_corpus(settings: Settings, out: Path) -> Corpus:
+    """The same, whatever it holds: to be scored on, a corpus needs no split but one.
+
+    Raises:
+        UserError: the path is missing or no corpus, a source is unknown, or nothing or nothing usable is found.
+    """
     spec, out = settings.corpus, Path(out)
     if spec == EMBEDDED:
-        corpus = _embedded(settings, out)
-    elif "=" in spec and not Path(spec).exists():
-        corpus = _built(parse_sources([spec]), settings.seed, out)
-    else:
-        corpus = Corpus.open(Path(spec))
-    _check_fit(corpus, spec)
-    return corpus
+        return _embedded(settings, out)
+    if "=" in spec and not Path(spec).exists():
+        return _built(parse_sources([spec]), settings.seed, out)
+    return Corpus.open(Path(spec))
 
 
 def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
@@ -103,7 +114,7 @@ def _listing(root: Path) -> str:
     return digest(*(part for entry in parts for part in entry))
 
 
-def _check_fit(corpus: Corpus, spec: str) -> None:
+def _check_fit(corpus: Corpus, spec: str, every_label: bool) -> None:
     if not corpus.labels:
         raise UserError(
             f"corpus {spec!r} has no training recording: see its quarantine.parquet for what was found and set aside, "
@@ -116,7 +127,7 @@ def _check_fit(corpus: Corpus, spec: str) -> None:
                 "least 3 patients of some label"
             )
         unlearned = [label for label in corpus.held(split) if label not in corpus.labels]
-        if unlearned:
+        if unlearned and (every_label or split != "test" or len(unlearned) == len(corpus.held(split))):
             raise UserError(
                 f"corpus {spec!r} has label {unlearned[0]!r} in {split} and no training recording of it: add some to "
                 "train, or leave the label out"

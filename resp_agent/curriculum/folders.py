@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resp_agent.corpus.dataset import Corpus
+from resp_agent.encoders import make_encoder
 from resp_agent.settings import Settings, fingerprint
 
 
@@ -37,14 +38,21 @@ class Folders:
         """What each worker does right now."""
         return self.workspace / "progress"
 
+    @property
+    def features(self) -> Path:
+        """What encoders made of recordings; see `encoders.cache`."""
+        return self.first / "features"
+
     def corpus(self, settings: Settings) -> Path:
         """The corpus that is built for these settings."""
         return self.first / f"corpus-{fingerprint(settings.corpus, settings.simulation, settings.seed)}"
 
     def diagnoser(self, settings: Settings, corpus: Corpus) -> Path:
-        """The first-trained diagnoser of these settings, this corpus and so many ranks."""
-        parts = (corpus.fingerprint, settings.audio, settings.diagnoser, settings.seed, settings.threads, self.ranks)
-        return self.first / f"diagnoser-{fingerprint(*parts)}"
+        """The first-trained diagnoser of these settings, this corpus and so many ranks; other weights at the place
+        that the encoder's settings name make another one."""
+        encoder = make_encoder(settings.diagnoser.encoder, settings.audio).fingerprint
+        trained = (settings.audio, settings.diagnoser, settings.seed, settings.threads, self.ranks)
+        return self.first / f"diagnoser-{fingerprint(corpus.fingerprint, encoder, *trained)}"
 
     def generator(self, settings: Settings, corpus: Corpus) -> Path:
         """The generator of these settings and this corpus."""

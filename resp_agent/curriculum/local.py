@@ -31,7 +31,7 @@ def local_lab(settings: Settings, workspace: str, first: str | None = None) -> E
         folders.workspace,
         Beacon(folders.progress, "generator-0"),
     )
-    school = Learner(settings, corpus.path, Beacon(folders.progress, "diagnoser-0"))
+    school = Learner(settings, corpus.path, Beacon(folders.progress, "diagnoser-0"), folders.features)
     return EpisodeLab(settings, folders, corpus, studio, school)
 
 

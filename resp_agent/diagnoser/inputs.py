@@ -151,10 +151,18 @@ class Inputs:
 
     def standardised(self, view: View) -> np.ndarray:
         """(T, F) float32 frames of a view's window, centred and scaled."""
+        return self.cut(view.example, view.start, self.window)
+
+    def cut(self, example: Example, start: int, length: int) -> np.ndarray:
+        """(T, F) float32 frames of an example from `start` on, at most `length`, centred and scaled."""
         mean, deviation = self._statistics
-        example = view.example
-        frames = example.frames[view.start : view.start + self.window]
+        frames = example.frames[start : start + length]
         return (frames - (mean if example.centre is None else example.centre)) / deviation
+
+    @property
+    def scale(self) -> np.ndarray:
+        """(F,) float32, what frames are divided by."""
+        return self._statistics[1]
 
     def windows(self, example: Example) -> list[View]:
         """Views that cover the whole recording: one window after the other, the last one ending with the audio."""

@@ -1,14 +1,13 @@
 """One rank of the diagnoser: it trains first, learns in rounds, assesses, and leaves checkpoints."""
 
-import json
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
 
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import from_table
@@ -18,14 +17,18 @@ from resp_agent.diagnoser.batches import Batches
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Example, Inputs
 from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
+from resp_agent.diagnoser.stored import load_diagnoser, write_settings
 from resp_agent.diagnoser.systems import build
-from resp_agent.encoders import make_encoder
+from resp_agent.encoders.cache import open_cache
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
 from resp_agent.training.distributed import device, gather
-from resp_agent.training.engine import AVERAGED, Engine
-from resp_agent.training.fit import fit, warm_constant
+from resp_agent.training.engine import Engine
+from resp_agent.training.fit import fit, scheduled
+from resp_agent.training.looks import Looks
+
+__all__ = ["Checkpoint", "Learner", "Lesson", "load_diagnoser", "make_assessment"]
 
 
 @dataclass(frozen=True)
@@ -52,49 +55,78 @@ class Lesson:
 class Learner:
     """Holds the model, its engine and the real recordings for as long as it lives."""
 
-    def __init__(self, settings: Settings, corpus: Path, beacon: Beacon):
+    def __init__(self, settings: Settings, corpus: Path, beacon: Beacon, features: Path):
+        """`features` is the folder of a `FeatureCache`, which ranks and other runs share."""
         self._settings = settings
         self._beacon = beacon
         self._corpus = Corpus.open(corpus)
         diagnoser = settings.diagnoser
-        self._encoder = make_encoder(diagnoser.encoder, settings.audio)
-        frames = self._frames("train") | self._frames("valid")
+        self._cache = open_cache(features, diagnoser.encoder, settings.audio)
+        self._cache.ensure(self._corpus, ("train", "valid"), tell=self._tell)
         train, valid = self._corpus.descriptions("train"), self._corpus.descriptions("valid")
         names = self._corpus.labels, self._corpus.styles
-        hears = self._encoder.frame_ms, settings.audio.clip_s
-        self.inputs = Inputs.fit(train, frames.__getitem__, *names, diagnoser, *hears)
-        self._train = [self.inputs.example(one, frames[one.id]) for one in train]
-        self._valid = [self.inputs.example(one, frames[one.id]) for one in valid]
+        hears = self._cache.encoder.frame_ms, settings.audio.clip_s
+        self.inputs = Inputs.fit(train, self._cache.frames, *names, diagnoser, *hears)
+        self._train = [self.inputs.example(one, self._cache.frames(one.id)) for one in train]
+        self._valid = [self.inputs.example(one, self._cache.frames(one.id)) for one in valid]
         self._clips: dict[str, list[Example]] = {}
         self._at: Checkpoint | None = None
         torch.manual_seed(seed_of(settings.seed, "diagnoser", "weights") % 2**63)
         self._engine = Engine(build(diagnoser, self.inputs), diagnoser.training)
 
-    def first_train(self, folder: str) -> Checkpoint:
-        """Trains on real recordings alone, from the last checkpoint that a killed training left, or from scratch."""
+    @property
+    def rank(self) -> int:
+        """Which of the ranks this is."""
+        return self._engine.rank
+
+    def first_train(self, folder: str, told: Callable[[dict], None] = lambda news: None) -> Checkpoint:
+        """Trains on real recordings alone, from the last checkpoint that a killed training left, or from scratch.
+
+        Where the settings ask for looks at validation, the checkpoint is that of the best one. `told` hears of every
+        step (`step`, `loss`, `learning_rate`) and of every look (`step`, `macro_f1`).
+        """
         folder, training = Path(folder), self._settings.diagnoser.training
-        batches = self._batches(("first",), [], 0.0)
+        batches, rate = self._batches(("first",), [], 0.0), scheduled(training)
         unfinished = folder.with_name(folder.name + ".unfinished")
-        progress = read_progress(unfinished)
-        if progress:
+        progress = read_progress(unfinished) or {"step": 0, "losses": [], "looks": []}
+        if progress["step"]:
             verify(unfinished, digests(unfinished))
             self._engine.load(unfinished)
-        losses = list(progress["losses"]) if progress else []
+        losses, looks = list(progress["losses"]), Looks(folder, training.patience, progress["looks"])
 
-        def after_step(step: int, loss: float) -> None:
+        def after_step(step: int, loss: float) -> bool:
             losses.append(loss)
             self._beacon.at("first training", step=step)
-            if step % training.checkpoint_every == 0 and step < training.steps:
+            told({"step": step, "loss": loss, "learning_rate": rate(step - 1)})
+            last = step == training.steps
+            if training.validate_every and (last or step % training.validate_every == 0):
+                told({"step": step, "macro_f1": self._look(looks, step)})
+            if step % training.checkpoint_every == 0 and not (last or looks.over):
                 self._beacon.at("checkpointing first training", step=step)
-                write_whole(unfinished, self._engine.save, {"step": step, "losses": losses})
+                reached = {"step": step, "losses": losses, "looks": looks.scores}
+                write_whole(unfinished, self._engine.save, reached)
+                looks.tidy()
+            return looks.over
 
-        start = progress["step"] if progress else 0
-        fit(self._engine, batches, start, training.steps, warm_constant(training), after_step)
-        self._beacon.at("checkpointing first training", step=training.steps)
-        checkpoint = self._checkpoint(folder, training.steps, losses)[0]
-        if self._engine.rank == 0:
+        fit(self._engine, batches, progress["step"], training.steps, rate, after_step, batches.seed)
+        self._beacon.at("checkpointing first training", step=len(losses))
+        if looks.scores:
+            # The engine stands at the last step, and the checkpoint is of the best one.
+            self._at = None
+            checkpoint = Checkpoint(str(folder), looks.publish({"losses": losses, "looks": looks.scores}))
+            looks.forget()
+        else:
+            checkpoint = self._checkpoint(folder, training.steps, losses)[0]
+        if self.rank == 0:
             shutil.rmtree(unfinished, ignore_errors=True)
         return checkpoint
+
+    def _look(self, looks: Looks, step: int) -> float:
+        """Macro-F1 of the averaged weights on validation, noted with a checkpoint if it is the best so far."""
+        self._beacon.at("looking at validation", step=step)
+        assessment = self._assess(self._averaged(), ())
+        looks.add(step, assessment.macro_f1, self._write, {"temperature": assessment.temperature})
+        return assessment.macro_f1
 
     def learn(self, lesson: Lesson) -> tuple[Checkpoint, Assessment]:
         """Fine-tunes from the lesson's start on real recordings and its clips, assesses, and writes a checkpoint."""
@@ -110,6 +142,7 @@ class Learner:
             first + curriculum.steps_per_round,
             lambda step: curriculum.learning_rate,
             lambda step, loss: self._beacon.at("learning", round=lesson.round, step=step),
+            batches.seed,
         )
         self._beacon.at("checkpointing", round=lesson.round)
         steps = self._settings.diagnoser.training.steps + first + curriculum.steps_per_round
@@ -140,7 +173,7 @@ class Learner:
         self._engine.save(folder)
         if self._engine.rank == 0:
             self.inputs.save(folder)
-            (folder / "diagnoser.json").write_text(json.dumps(asdict(self._settings.diagnoser)))
+            write_settings(folder, self._settings)
 
     def _go_to(self, checkpoint: Checkpoint) -> None:
         if self._at != checkpoint:
@@ -152,14 +185,13 @@ class Learner:
         for path in shards:
             if path not in self._clips:
                 clips = from_table(pq.read_table(path))
-                frames = self._encoder.encode([clip.waveform for clip in clips])
+                frames = self._cache.encode([clip.waveform for clip in clips])
                 self._clips[path] = [self.inputs.example(*pair) for pair in zip(clips, frames, strict=True)]
         self._clips = {path: self._clips[path] for path in shards}
         return [example for path in shards for example in self._clips[path]]
 
-    def _frames(self, split: str) -> dict[str, np.ndarray]:
-        ids, waveforms = zip(*self._corpus.waveforms(split), strict=True)
-        return dict(zip(ids, self._encoder.encode(waveforms), strict=True))
+    def _tell(self, what: str, done: int, total: int) -> None:
+        self._beacon.at(f"{what} {done} of {total} recordings" if done < total else "waiting")
 
     def _batches(self, name: tuple, clips: list[Example], share: float) -> Batches:
         model, seed = self._engine.model, (self._settings.seed, "diagnoser", *name)
@@ -206,11 +238,3 @@ def make_assessment(
         train_counts=tuple(counts.ravel().tolist()),
         losses=losses,
     )
-
-
-def load_diagnoser(folder: Path, settings: Settings) -> tuple[Classifier, Inputs, float]:
-    """The averaged diagnoser of a checkpoint folder, its inputs and its temperature."""
-    inputs = Inputs.load(folder)
-    model = build(settings.diagnoser, inputs)
-    model.load_state_dict(load_file(folder / AVERAGED))
-    return model.eval(), inputs, read_progress(folder)["temperature"]

@@ -9,23 +9,9 @@ from resp_agent.diagnoser.attention import WovenAttention
 from resp_agent.diagnoser.attention_pattern import Pattern
 from resp_agent.diagnoser.classifier import Batch, Classifier
 from resp_agent.diagnoser.inputs import Inputs
-from resp_agent.diagnoser.weaving import CLS, DESCRIPTION, weave
+from resp_agent.diagnoser.systems.stems import make_stem
+from resp_agent.diagnoser.weaving import CLS, DESCRIPTION, Weave, weave
 from resp_agent.settings import DiagnoserSettings
-
-
-class AudioTokens(nn.Module):
-    """(B, T, F) frames to (B, ceil(T / stride), D) tokens: two convolutions over time, padding kept at zero."""
-
-    def __init__(self, features: int, width: int, stride: int):
-        super().__init__()
-        self.stride = stride
-        self.first = nn.Conv1d(features, width, 5, padding=2)
-        self.second = nn.Conv1d(width, width, 5, stride=stride, padding=2)
-
-    def forward(self, frames: torch.Tensor, lengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        real = (torch.arange(frames.shape[1], device=frames.device)[None] < lengths[:, None]).to(frames.dtype)
-        x = nn.functional.gelu(self.first((frames * real[..., None]).transpose(1, 2))) * real[:, None]
-        return nn.functional.gelu(self.second(x)).transpose(1, 2), -(-lengths // self.stride)
 
 
 class Block(nn.Module):
@@ -51,7 +37,7 @@ class Weaving(Classifier):
         width = settings.width
         self.anchor = round(settings.anchor_ms / settings.token_ms) if settings.anchors else 0
         self.reach = max(1, round(settings.window_ms / settings.token_ms / 2))
-        self.audio = AudioTokens(inputs.width, width, round(settings.token_ms / inputs.frame_ms))
+        self.audio = make_stem(settings.audio_stem, settings, inputs, width)
         self.words = nn.Embedding(inputs.words, width)
         self.special = nn.Embedding(3, width)
         self.text_position = nn.Embedding(settings.text_tokens, width)
@@ -64,17 +50,20 @@ class Weaving(Classifier):
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """(B, C) from the state of `[CLS]` and the mean state of the audio tokens."""
-        dtype = self.head.weight.dtype
-        tokens, audio_lengths = self.audio(batch.frames.to(dtype), batch.frame_lengths)
+        x, layout = self.states(batch)
+        heard = layout.is_audio[..., None].to(x.dtype)
+        pooled = (x * heard).sum(dim=1) / heard.sum(dim=1).clamp_min(1)
+        return self.head(torch.cat([x[:, CLS], pooled], dim=-1))
+
+    def states(self, batch: Batch) -> tuple[torch.Tensor, Weave]:
+        """(B, S, D) states of the woven sequence after the last layer, and where everything lies in it."""
+        tokens, audio_lengths = self.audio(batch.frames.to(self.special.weight.dtype), batch.frame_lengths)
         layout = weave(batch.text_lengths, audio_lengths, batch.text.shape[1], tokens.shape[1], self.anchor)
         x = layout.pack(self._embed(batch.text, tokens))
         pattern = Pattern(layout.real, layout.is_global, self.reach)
         for block in self.blocks:
             x = block(x, pattern)
-        x = self.norm(x)
-        heard = layout.is_audio[..., None].to(dtype)
-        pooled = (x * heard).sum(dim=1) / heard.sum(dim=1).clamp_min(1)
-        return self.head(torch.cat([x[:, CLS], pooled], dim=-1))
+        return self.norm(x), layout
 
     def _embed(self, text: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         rows, length = text.shape

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from resp_agent.settings import AudioSettings, EncoderSettings
+from resp_agent.weights import locate
 
 
 class AudioEncoder(Protocol):
@@ -32,7 +33,7 @@ def make_encoder(encoder: EncoderSettings, audio: AudioSettings) -> AudioEncoder
     if encoder.kind == "whisper":
         from resp_agent.encoders.whisper import WhisperFeatures
 
-        return WhisperFeatures.from_weights(encoder.weights, window_s=encoder.window_s, pool=encoder.pool)
+        return WhisperFeatures.from_weights(locate(encoder.weights), window_s=encoder.window_s, pool=encoder.pool)
     if encoder.kind == "beats":
         from resp_agent.encoders.beats import BeatsFeatures
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import DynamicCache, LlamaConfig, LlamaModel
 
 from resp_agent.settings import PlannerSettings
 
@@ -66,6 +65,9 @@ class Planner(nn.Module):
     """
 
     def __init__(self, settings: PlannerSettings, vocabulary: Vocabulary, slot_size: int):
+        # Seconds to import, and most runs have no planner.
+        from transformers import LlamaConfig, LlamaModel
+
         super().__init__()
         self.end = vocabulary.end
         self.prefix_length = settings.style_slots + 2
@@ -131,6 +133,8 @@ class Planner(nn.Module):
         Returns:
             (B, O + N) units: opening and continuation.
         """
+        from transformers import DynamicCache
+
         count, guided = len(opening), guidance != 1
         if guided:
             labels = torch.cat([batch.label, torch.full_like(batch.label, self.end)])

@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from resp_agent.corpus.schema import CYCLE_CLASSES, NO_SPLIT
+from resp_agent.report.terminal import WIDTH, Row, text_table, wrapped
 from resp_agent.report.words import MISSING, finite
 from resp_agent.taxonomy import UNLABELLED
 
-WIDTH = 120
-"""Columns of the text."""
 _LABELS_WIDTH = 50
 """Columns that labels and sums take of a table; the sources have the rest."""
 _MOST_REASONS = 40
@@ -17,13 +16,11 @@ _MOST_REASONS = 40
 _MOST_NAMED = 8
 """Values that a line of traps names."""
 
-Row = Sequence[str]
-
 
 def render(stats: dict) -> str:
     """What `corpus.statistics.statistics` counted, at most `WIDTH` columns wide, with a line break at its end."""
     sections = [
-        _wrapped(
+        wrapped(
             f"Corpus {stats['path']}: {_number(stats['found'])} recordings found, {_number(stats['built'])} built, "
             f"{_number(stats['excluded'])} excluded, {_number(stats['quarantined'])} quarantined",
             "",
@@ -36,8 +33,8 @@ def render(stats: dict) -> str:
         _section("Narratives", _narratives(stats)),
         *([_section("Events marked", _listed(stats["events"]))] if stats["events"] else []),
         *([_section("Respiratory cycles marked", _cycles(stats["cycles"]))] if stats["cycles"] else []),
-        _section("Traps and decisions", [_wrapped(line) for line in _traps(stats)]),
-        *([_section("Notes", [_wrapped(note) for note in stats["notes"]])] if stats["notes"] else []),
+        _section("Traps and decisions", [wrapped(line) for line in _traps(stats)]),
+        *([_section("Notes", [wrapped(note) for note in stats["notes"]])] if stats["notes"] else []),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -47,7 +44,7 @@ def _splits(stats: dict) -> list[str]:
     by_split["total"] = total = _total(by_split.values())
     digits = _digits(total)
     rows = [(name, *_amount(part, digits), _maximum(part["max_s"])) for name, part in by_split.items()]
-    return _table(("split", "files", "patients", "hours", "mean s", "max s"), rows, texts=1)
+    return text_table(("split", "files", "patients", "hours", "mean s", "max s"), rows, texts=1)
 
 
 def _sources(stats: dict) -> list[str]:
@@ -61,7 +58,7 @@ def _sources(stats: dict) -> list[str]:
     whole = _range([min(rates), max(rates)] if rates else None)
     rows.append(("total", "", "", "", whole, *_amount(total, _digits(total))))
     head = ("source", "role", "split", "device", "sample rate kHz", "files", "patients", "hours", "mean s")
-    return _table(head, rows, texts=4)
+    return text_table(head, rows, texts=4)
 
 
 def _labels(stats: dict) -> Iterable[list[str]]:
@@ -78,14 +75,14 @@ def _labels(stats: dict) -> Iterable[list[str]]:
             for label, held in stats["labels"].items()
         ]
         sums = [_number(stats["by_source"][name]["files"]) for name in shown]
-        yield _table(("label", *shown, "total"), [*rows, ("total", *sums, _number(stats["built"]))], texts=1)
+        yield text_table(("label", *shown, "total"), [*rows, ("total", *sums, _number(stats["built"]))], texts=1)
 
 
 def _found(stats: dict) -> list[str]:
     sources = stats["by_source"].items()
     rows = [(name, *_fates(row["files"], row["excluded"], row["quarantined"])) for name, row in sources]
     rows.append(("total", *_fates(stats["built"], stats["excluded"], stats["quarantined"])))
-    return _table(("source", "found", "built", "excluded", "quarantined", "built %"), rows, texts=1)
+    return text_table(("source", "found", "built", "excluded", "quarantined", "built %"), rows, texts=1)
 
 
 def _fates(built: int, excluded: int, quarantined: int) -> Row:
@@ -118,7 +115,7 @@ def _reasons(stats: dict) -> list[str]:
 def _narratives(stats: dict) -> list[str]:
     rate = stats["narratives"]["rewrite_rate"]
     said = "no model was asked" if rate is None else f"{100 * rate:.2f} % of what a model wrote"
-    return [*_listed(stats["narratives"]["written_by"]), _wrapped(f"rewritten or replaced: {said}")]
+    return [*_listed(stats["narratives"]["written_by"]), wrapped(f"rewritten or replaced: {said}")]
 
 
 def _cycles(cycles: dict) -> list[str]:
@@ -127,7 +124,7 @@ def _cycles(cycles: dict) -> list[str]:
         (name, *(_count(counts.get(heard, 0)) for heard in CYCLE_CLASSES), _number(sum(counts.values())))
         for name, counts in (*cycles.items(), ("total", total))
     ]
-    return _table(("split", *CYCLE_CLASSES, "total"), rows, texts=1)
+    return text_table(("split", *CYCLE_CLASSES, "total"), rows, texts=1)
 
 
 def _traps(stats: dict) -> Iterable[str]:
@@ -222,30 +219,8 @@ def _named(counts: dict[str, int]) -> str:
 
 
 def _listed(counts: dict[str, int]) -> list[str]:
-    return _table(None, [(name, _number(count)) for name, count in counts.items()], texts=1)
+    return text_table(None, [(name, _number(count)) for name, count in counts.items()], texts=1)
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
     return "\n".join([title, *lines])
-
-
-def _wrapped(text: str, indent: str = "  ") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=f"{indent}  ", break_on_hyphens=False)
-
-
-def _table(head: Row | None, rows: Sequence[Row], texts: int) -> list[str]:
-    """Lines of a table: the first `texts` columns to the left, the others to the right, cut to `WIDTH`."""
-    cells = [*([head] if head else []), *rows]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(cells[0]))]
-    while sum(widths) + 2 * len(widths) > WIDTH:
-        widths[widths.index(max(widths))] -= 1
-    lines = []
-    for row in cells:
-        aligned = []
-        for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            shown = cell if len(cell) <= width else f"{cell[: width - 1]}…"
-            aligned.append(f"{shown:<{width}}" if at < texts else f"{shown:>{width}}")
-        lines.append(("  " + "  ".join(aligned)).rstrip())
-    if head:
-        lines.insert(1, "  " + "  ".join("─" * width for width in widths))
-    return lines

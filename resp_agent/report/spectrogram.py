@@ -24,9 +24,9 @@ _BANDS = 96
 _FFT = 2048
 _WINDOW = 640
 _HOP = 160
-_DECIBELS = colormaps["magma"].resampled(round(RANGE_DB))
+DECIBELS = colormaps["magma"].resampled(round(RANGE_DB))
 """One colour a decibel."""
-_TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,13 @@ def spectrogram_figure(part: Excerpt, span_s: float, theme: Theme) -> bytes:
         figure = style.new_figure(4.6, 2.55)
         ax = figure.add_axes((0.105, 0.15, 0.775, 0.74))
         image = ax.imshow(
-            mel_db(part.waveform), cmap=_DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
+            mel_db(part.waveform), cmap=DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
             interpolation="nearest", extent=(0, max(part.duration_s, 0.01), low, high),
         )  # fmt: skip
         ax.set_facecolor(theme.faint)
         ax.set_xlim(0, span_s)
         ax.set_ylim(low, high)
-        ax.set_yticks(librosa.hz_to_mel(np.array(_TICKS_HZ)), ["100", "500", "1k", "2k", "4k", "8k"])
+        ax.set_yticks(librosa.hz_to_mel(np.array(TICKS_HZ)), ["100", "500", "1k", "2k", "4k", "8k"])
         ax.set_xlabel("seconds", labelpad=1)
         ax.text(-0.02, 1.045, "Hz", transform=ax.transAxes, ha="right", color=theme.muted)
         ax.spines[:].set_visible(False)

@@ -8,7 +8,8 @@ from resp_agent.settings.corpus import CorpusSettings, DecodingSettings, Narrati
 from resp_agent.settings.diagnoser import DiagnoserSettings, EncoderSettings, TrainingSettings
 from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
 from resp_agent.settings.plain import fingerprint, from_plain, to_plain
-from resp_agent.settings.presets import PRESETS, preset, smoke, tiny
+from resp_agent.settings.presets import PRESETS, paper, preset, small, smoke, tiny
+from resp_agent.settings.pretraining import PretrainingSettings
 from resp_agent.settings.run import CurriculumSettings, Placement, Settings
 
 __all__ = [
@@ -24,13 +25,16 @@ __all__ = [
     "NarrativeSettings",
     "Placement",
     "PlannerSettings",
+    "PretrainingSettings",
     "QualitySettings",
     "Settings",
     "SimulationSettings",
     "TrainingSettings",
     "fingerprint",
     "from_plain",
+    "paper",
     "preset",
+    "small",
     "smoke",
     "tiny",
     "to_plain",

@@ -32,6 +32,12 @@ class TrainingSettings:
     """Of the forward and backward pass; masters are fp32."""
     checkpoint_every: int = 100
     """Steps between checkpoints; a killed training loses fewer."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """The diagnoser's rate after the warm-up: as it is, or falling to a twentieth of its peak at the last step."""
+    validate_every: int = 0
+    """Steps of the diagnoser between looks at validation, of which the best by macro-F1 is kept; 0: one, at the end."""
+    patience: int = 0
+    """Looks without a gain after which training stops; 0: it never does."""
 
     def __post_init__(self):
         refuse(self.steps < 1 or self.batch < 1, "training needs at least 1 step and a batch of at least 1")
@@ -43,6 +49,14 @@ class TrainingSettings:
         refuse(not 0 <= self.averaging < 1, f"averaging {self.averaging} is outside 0 to 1")
         refuse(self.zero_stage not in range(4), f"ZeRO stage {self.zero_stage} is none of 0, 1, 2, 3")
         refuse(self.checkpoint_every < 1, "checkpoint_every counts steps: give at least 1")
+        refuse(
+            self.validate_every < 0 or self.patience < 0,
+            f"looks every {self.validate_every} steps with a patience of {self.patience} cannot be: give 0 or more",
+        )
+        refuse(
+            self.patience > 0 and self.validate_every == 0,
+            f"a patience of {self.patience} looks never ends without looks: give validate_every too",
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,8 @@ class EncoderSettings:
     """Neighbouring frames of Whisper (20 ms each) that are averaged into one."""
     shifts: int = 1
     """Times that BEATs hears a recording, each shifted: 1 gives a frame every 160 ms, 2 every 80 ms."""
+    precision: Literal["float32", "float16"] = "float32"
+    """Of features; float16 takes half the room on disk."""
 
     def __post_init__(self):
         refuse(
@@ -91,6 +107,11 @@ class DiagnoserSettings:
     """What is read: the narrative, or the fields that it was made from as `name: value`."""
     text_model: str | None = None
     """Folder or hub name of a pretrained text model that reads; without one, words are learned from the narratives."""
+    audio_stem: Literal["convolution", "projection", "conformer"] = "convolution"
+    """What makes audio tokens of frames, for `weaving`: two convolutions; a linear map of each, for frames of a
+    pretrained encoder; or a Conformer, which the systems named after it have anyway."""
+    stem_weights: str | None = None
+    """Safetensors file of a stem that was pretrained; without one it starts from scratch."""
     anchors: bool = True
     """Whether some audio tokens have global attention."""
     loss: Literal["cross-entropy", "class-weighted", "focal"] = "cross-entropy"
@@ -98,11 +119,11 @@ class DiagnoserSettings:
     focal_gamma: float = 2.0
     """How much harder recordings count more, for `focal`."""
     width: int = 64
-    """Width of a token."""
+    """Width of a token; a pretrained text model has its own."""
     layers: int = 2
-    """Transformer layers."""
+    """Transformer layers; likewise."""
     heads: int = 4
-    """Attention heads."""
+    """Attention heads; likewise."""
     token_ms: float = 40.0
     """Distance of audio tokens; a multiple of the hop."""
     window_ms: float = 400.0

@@ -2,7 +2,7 @@
 
 from resp_agent.errors import UserError
 from resp_agent.settings.audio import AudioSettings, SimulationSettings
-from resp_agent.settings.diagnoser import DiagnoserSettings, TrainingSettings
+from resp_agent.settings.diagnoser import DiagnoserSettings, EncoderSettings, TrainingSettings
 from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
 from resp_agent.settings.run import CurriculumSettings, Settings
 
@@ -33,7 +33,70 @@ def smoke() -> Settings:
     )
 
 
-PRESETS = {"tiny": tiny, "smoke": smoke}
+def small() -> Settings:
+    """Pretrained weights that a laptop can train: Whisper-tiny hears, MiniLM reads and is woven into."""
+    return Settings(
+        preset="small",
+        threads=2,
+        diagnoser=DiagnoserSettings(
+            encoder=EncoderSettings(kind="whisper", weights="openai/whisper-tiny.en", pool=2),
+            text_model="sentence-transformers/all-MiniLM-L6-v2",
+            audio_stem="projection",
+            width=384,
+            layers=4,
+            heads=6,
+            token_ms=80.0,
+            # 128 tokens: MiniLM's words are used to seeing each other.
+            window_ms=10_240.0,
+            anchor_ms=80.0,
+            text_tokens=64,
+            training=TrainingSettings(steps=150, batch=16, learning_rate=3e-4, checkpoint_every=50),
+        ),
+        curriculum=CurriculumSettings(steps_per_round=15, learning_rate=1e-4),
+    )
+
+
+def paper() -> Settings:
+    """The published sizes, for GPUs: BEATs hears, Longformer reads, as Resp-Agent's release trains them.
+
+    BEATs is not on the hub: its file is looked for in the folders of RESP_AGENT_WEIGHTS.
+    """
+    return Settings(
+        preset="paper",
+        audio=AudioSettings(clip_s=10.0),
+        diagnoser=DiagnoserSettings(
+            encoder=EncoderSettings(kind="beats", weights="BEATs_iter3_plus_AS2M.pt"),
+            text_model="allenai/longformer-base-4096",
+            audio_stem="projection",
+            width=768,
+            layers=12,
+            heads=12,
+            # A patch of BEATs is 160 ms long. With two shifts of the encoder both can be 80 ms.
+            token_ms=160.0,
+            anchor_ms=160.0,
+            # Longformer's own 512 tokens.
+            window_ms=81_920.0,
+            text_tokens=128,
+            drop_text=0.2,
+            drop_audio=0.1,
+            # Five epochs of 196,654 recordings.
+            training=TrainingSettings(
+                steps=30_730,
+                batch=32,
+                learning_rate=1e-5,
+                warmup=3000,
+                schedule="linear",
+                averaging=0.999,
+                zero_stage=2,
+                precision="bf16",
+                checkpoint_every=1000,
+            ),
+        ),
+        curriculum=CurriculumSettings(budget=50_000, rounds=10, steps_per_round=1000, learning_rate=1e-5),
+    )
+
+
+PRESETS = {"tiny": tiny, "small": small, "paper": paper, "smoke": smoke}
 
 
 def preset(name: str) -> Settings:

@@ -57,7 +57,8 @@ class Settings:
     """Everything that changes a result. Saved with it, and compared on resuming."""
 
     preset: str = "tiny"
-    """What gives every setting that no flag names: `tiny` (minutes on a laptop) or `smoke` (seconds, to check code)."""
+    """What gives every setting that no flag names: `tiny` (minutes on a laptop), `small` (pretrained weights that fit
+    one), `paper` (the published sizes, for GPUs) or `smoke` (seconds, to check code)."""
     corpus: str = "embedded"
     """`embedded`, a corpus directory, or raw sources as `icbhi=<path>,sprsound=<path>`."""
     seed: int = 0

@@ -24,10 +24,15 @@ def device() -> torch.device:
 def join_process_group() -> tuple[int, int]:
     """Joins the group named by RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT; alone where they are not set.
 
+    A group that this process is in already (Ray Train makes one) is taken as it is.
+
     Returns:
         (rank, world size). NCCL on GPUs, gloo on CPUs.
     """
-    if not dist.is_initialized():
+    if dist.is_initialized():
+        # DeepSpeed too must know of a group that others made; told a second time, it does nothing.
+        quiet_deepspeed().init_distributed(dist_backend=dist.get_backend(), verbose=False)
+    else:
         os.environ.setdefault("LOCAL_RANK", "0")
         alone = {} if "WORLD_SIZE" in os.environ else _group_of_one()
         os.environ.update(alone)

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+import torch
+
+from resp_agent.randomness import seed_of
 from resp_agent.settings import TrainingSettings
 from resp_agent.training.engine import Engine
 
@@ -32,17 +35,25 @@ def warm_linear(training: TrainingSettings, floor: float = 0.05) -> Callable[[in
     return rate
 
 
+def scheduled(training: TrainingSettings) -> Callable[[int], float]:
+    """Learning rate by step, by the schedule of the settings."""
+    return {"constant": warm_constant, "linear": warm_linear}[training.schedule](training)
+
+
 def fit(
     engine: Engine,
     curriculum: Curriculum,
     start: int,
     stop: int,
     rate: Callable[[int], float],
-    after_step: Callable[[int, float], None] = lambda step, loss: None,
+    after_step: Callable[[int, float], bool | None] = lambda step, loss: None,
+    seed: tuple | None = None,
 ) -> list[float]:
     """Trains from step `start` to `stop`; each rank sees its share of every batch.
 
-    `after_step(step, loss)` is called with the number of steps done, for progress, checkpoints and validation.
+    `after_step(step, loss)` is called with the number of steps done, for progress, checkpoints and validation; where it
+    returns True, training ends there. `seed` names the stream that drop-out is drawn from, step by step, so that a
+    restart repeats it too; without it the draws are left as they are.
 
     Returns:
         The losses, one a step, equal on every rank.
@@ -57,6 +68,9 @@ def fit(
         size = len(examples) // parts
         own = range(engine.rank * engine.training.accumulation, (engine.rank + 1) * engine.training.accumulation)
         micro_batches = [curriculum.collate(examples[part * size : (part + 1) * size]) for part in own]
+        if seed is not None:
+            torch.manual_seed(seed_of(*seed, "drop-out", step, engine.rank) % 2**63)
         losses.append(engine.step(micro_batches, rate(step)))
-        after_step(step + 1, losses[-1])
+        if after_step(step + 1, losses[-1]):
+            break
     return losses

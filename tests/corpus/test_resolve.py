@@ -125,3 +125,15 @@ def test_a_label_to_be_scored_that_was_never_trained_is_named(tmp_path):
     corpus = write_corpus(rows, tmp_path / "corpus")
     with pytest.raises(UserError, match=r"label 'asthma' in valid and no training recording of it: add some"):
         resolve_corpus(settings(str(corpus.path)), tmp_path / "out")
+
+
+def test_labels_of_the_test_that_training_lacks_are_refused_unless_a_score_leaves_them_out(tmp_path):
+    rows = [recording(1), recording(2, label="COPD"), recording(3, "valid")]
+    known, strange = recording(4, "test"), recording(5, "test", label="pneumonia")
+    corpus = write_corpus([*rows, known, strange], tmp_path / "corpus")
+    with pytest.raises(UserError, match="label 'pneumonia' in test and no training recording"):
+        resolve_corpus(settings(str(corpus.path)), tmp_path / "out")
+    assert "pneumonia" in resolve_corpus(settings(str(corpus.path)), tmp_path / "out", every_label=False).held("test")
+    alone = write_corpus([*rows, strange], tmp_path / "alone")
+    with pytest.raises(UserError, match="label 'pneumonia' in test"):
+        resolve_corpus(settings(str(alone.path)), tmp_path / "out", every_label=False)

@@ -241,7 +241,7 @@ def test_closing_closes_both(tmp_path):
     assert lab._school.closed
 
 
-def test_first_trained_models_are_kept_apart_by_all_that_changes_them(tmp_path):
+def test_first_trained_models_are_kept_apart_by_all_that_changes_them(tmp_path, monkeypatch):
     settings, folders = smoke(), Folders.of(tmp_path)
     others = [
         replace(settings, seed=1),
@@ -261,3 +261,6 @@ def test_first_trained_models_are_kept_apart_by_all_that_changes_them(tmp_path):
     same = replace(settings, curriculum=replace(settings.curriculum, budget=99))
     assert folders.diagnoser(same, CORPUS) == folders.diagnoser(settings, CORPUS)
     assert folders.generator(same, CORPUS) == folders.generator(settings, CORPUS)
+    # Other weights where the settings find an encoder.
+    monkeypatch.setattr("resp_agent.curriculum.folders.make_encoder", lambda *of: SimpleNamespace(fingerprint="new"))
+    assert folders.diagnoser(settings, CORPUS) not in diagnosers

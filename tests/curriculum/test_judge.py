@@ -1,3 +1,5 @@
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +18,8 @@ from tests.curriculum.scores import assessment
 
 def judge_of(patients):
     recordings = [SimpleNamespace(patient_id=patient) for patient in patients]
-    return Judge(smoke(), SimpleNamespace(split=lambda name: recordings if name == "test" else None))
+    corpus = SimpleNamespace(descriptions=lambda name: recordings if name == "test" else None)
+    return Judge(smoke(), corpus, Path("nothing is scored"))
 
 
 @pytest.mark.parametrize(("seed", "unheld"), [(0, ()), (1, (2,))])
@@ -73,11 +76,13 @@ def test_a_perfect_score_has_no_width():
 def test_the_judge_scores_a_checkpoint_as_its_learner_did(tmp_path):
     """On recordings that the learner assessed itself: the same probabilities, bit for bit."""
     settings = smoke()
-    corpus = write_corpus(embedded_corpus(settings.simulation, 0), tmp_path / "corpus")
-    learner = Learner(settings, corpus.path, Beacon(tmp_path, "diagnoser-0"))
+    recordings = embedded_corpus(settings.simulation, 0)
+    corpus = write_corpus(recordings, tmp_path / "corpus")
+    swapped = [replace(one, split={"valid": "test", "test": "valid"}.get(one.split, one.split)) for one in recordings]
+    learner = Learner(settings, corpus.path, Beacon(tmp_path, "diagnoser-0"), tmp_path / "features")
     checkpoint = learner.first_train(str(tmp_path / "first"))
     own = learner.assess(checkpoint)
-    judge = Judge(settings, SimpleNamespace(split=lambda name: corpus.split("valid")))
+    judge = Judge(settings, write_corpus(swapped, tmp_path / "swapped"), tmp_path / "features of the judge")
     judged = judge.score(tmp_path / "first")
     assert judged.split == "test"
     assert judged.temperature == own.temperature

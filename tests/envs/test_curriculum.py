@@ -57,7 +57,7 @@ labs = st.fixed_dictionaries({"labels": st.integers(2, 5), "styles": st.integers
 )
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@hypothesis_settings(max_examples=30, deadline=None)
 @given(curriculum=episodes, lab=labs, seed=st.integers(0, 2**63 - 1), cut=st.integers(0, 6), synthesis=st.booleans())
 def test_any_episode(curriculum, lab, seed, cut, synthesis):
     env = make(lab, **curriculum)

@@ -38,9 +38,8 @@ def test_log_mel_comes_back():
 def test_level_is_kept(level):
     waveform = breath_with_tone(level)
     target = waveform_log_mel(waveform, AUDIO)
-    inside = librosa.stft(waveform, n_fft=1024)
-    edges = librosa.fft_frequencies(sr=16_000, n_fft=1024)
-    heard = librosa.istft(np.where((edges > AUDIO.low_hz)[:, None] & (edges < AUDIO.high_hz)[:, None], inside, 0))
+    hz = np.fft.rfftfreq(len(waveform), 1 / 16_000)
+    heard = np.fft.irfft(np.where((hz > AUDIO.low_hz) & (hz < AUDIO.high_hz), np.fft.rfft(waveform), 0))
     made = vocode(target[None], AUDIO, 16, rngs(1))[0]
     assert abs(20 * np.log10(made.std() / heard.std())) < 1.0
 

@@ -3,40 +3,35 @@
 import json
 import os
 import signal
-import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from resp_agent.curriculum.beacon import read_beacons
+from tests.jobs.forked import FORKED, FRESH, begun
 
-START_S, PHASE_S, RUN_S, GONE_S = 120.0, 180.0, 400.0, 30.0
+START_S, PHASE_S, RUN_S, GONE_S = 120.0, 300.0, 400.0, 30.0
 AGENTS = ("ray::DashboardAgent", "ray::RuntimeEnvAgent")
 """They do nothing of a run. When their node dies they try for 60 s, fixed in Ray, to tell its head, which died too."""
 
 
 class Run:
-    """A curriculum process that has begun."""
+    """A curriculum process that has begun, forked unless it is to import everything itself (`fresh`)."""
 
     begun: ClassVar[list["Run"]] = []
 
-    def __init__(self, folder: Path, *flags: str):
+    def __init__(self, folder: Path, *flags: str, fresh: bool = False):
         self.folder, self.progress = folder, folder / "progress"
-        begun = (folder / "settings.yaml").is_file()
-        where = ["--resume" if begun else "--out", str(folder)]
+        begun_before = (folder / "settings.yaml").is_file()
+        where = ["--resume" if begun_before else "--out", str(folder)]
         # What a user's shell sets for threads must not matter.
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.quick", *where, *flags],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+        self._said = tempfile.TemporaryDirectory()
+        self.process = begun(FRESH if fresh else FORKED, [*where, *flags], Path(self._said.name), environment)
         self.frozen: dict[int, str] = {}
         self.begun.append(self)
 
@@ -44,26 +39,35 @@ class Run:
     def end_all(cls) -> None:
         """Leaves no process behind, whatever a test came to."""
         for run in cls.begun:
-            left = list(family(run.process.pid)) if run.process.poll() is None else []
+            left = list(family(run.process.pid)) if run.process.is_alive() else []
             # A number may be another process's by now.
             left += [pid for pid, birth in run.frozen.items() if _birth(pid) == birth]
             for pid in filter(_running, left):
                 os.kill(pid, signal.SIGKILL)
-            run.process.wait(10)
+            run.process.join(10)
+            run._said.cleanup()
         cls.begun.clear()
+
+    def said(self, name: str = "out") -> str:
+        """What it has said so far, on `out` or on `err`."""
+        file = Path(self._said.name) / name
+        return file.read_text() if file.exists() else ""
+
+    def code(self) -> int:
+        """The exit code, once the run has ended."""
+        self.process.join(RUN_S)
+        assert self.process.exitcode is not None, f"it does not end: {self.said()}\n{self.said('err')}"
+        return self.process.exitcode
 
     def summary(self) -> dict:
         """The summary, once the run has ended well."""
-        out, err = self.process.communicate(timeout=RUN_S)
-        assert self.process.returncode == 0, f"{out}\n{err}"
+        assert self.code() == 0, f"{self.said()}\n{self.said('err')}"
         return results(self.folder)
 
     def wait_for_line(self, part: str) -> None:
         """Returns when the console has said it."""
-        for line in self.process.stdout:
-            if part in line:
-                return
-        raise AssertionError(f"the run ended without {part!r}:\n{self.process.stderr.read()}")
+        assert _wait(lambda: part in self.said() or not self.process.is_alive(), START_S)
+        assert part in self.said(), f"the run ended without {part!r}:\n{self.said('err')}"
 
     def freeze(self, place: "Place") -> dict:
         """Stops a worker inside a phase.
@@ -73,8 +77,8 @@ class Run:
         """
         deadline = time.monotonic() + PHASE_S
         while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"the run ended before {place} was reached:\n{self.process.communicate()}")
+            if not self.process.is_alive():
+                raise AssertionError(f"the run ended before {place} was reached:\n{self.said()}\n{self.said('err')}")
             beacon = self._at(place)
             # The number may be one of an earlier process, and another process's by now.
             if beacon and _running(beacon["pid"]) and self.process.pid in _line(beacon["pid"]):
@@ -84,8 +88,14 @@ class Run:
                 if self._at(place) == beacon:
                     return beacon
                 os.kill(beacon["pid"], signal.SIGCONT)
-            time.sleep(0.0005)
+            time.sleep(0.001)
         raise AssertionError(f"{place} was never reached: {read_beacons(self.progress)}")
+
+    def kill_workers(self, *roles: Sequence["Place"]) -> None:
+        """`kill_worker` at each place of a role in turn, and for all roles at once."""
+        with ThreadPoolExecutor() as pool:
+            for _ in pool.map(lambda places: [self.kill_worker(place) for place in places], roles):
+                pass
 
     def kill_worker(self, place: "Place") -> None:
         """SIGKILL to a worker inside a phase; returns when another process has taken its role over."""
@@ -101,9 +111,7 @@ class Run:
         with ThreadPoolExecutor() as pool:
             struck = list(pool.map(self.freeze, places))
         own = family(self.process.pid)
-        self.process.kill()
-        self.process.wait(10)
-        assert self.process.returncode == -signal.SIGKILL
+        self.kill()
         assert [self._beacon(place.role) for place in places] == struck
         for beacon in struck:
             # A worker that outlives its driver for a moment goes on with what it did.
@@ -111,14 +119,18 @@ class Run:
                 os.kill(beacon["pid"], signal.SIGCONT)
         self.see_the_end_of(own)
 
+    def kill(self) -> None:
+        """SIGKILL to the driver."""
+        self.process.kill()
+        self.process.join(10)
+        assert self.process.exitcode == -signal.SIGKILL
+
     def see_the_end_of(self, processes: dict[int, str]) -> None:
-        """Asserts that they all end in time, Ray's agents apart; closes what the run said."""
+        """Asserts that they all end in time, Ray's agents apart."""
         workers = [pid for pid, name in processes.items() if not name.startswith(AGENTS)]
         assert _wait(lambda: not any(map(_running, workers)), GONE_S), [
             processes[pid] for pid in workers if _running(pid)
         ]
-        self.process.stdout.close()
-        self.process.stderr.close()
 
     def _beacon(self, role: str) -> dict | None:
         try:

@@ -1,12 +1,70 @@
 """Benchmarks run and print what they measured; how much that is, is no test's business."""
 
+import importlib
 import re
+from dataclasses import dataclass, field
+from typing import Annotated
 
 import pytest
 import soundfile
+import tyro
 
-from jobs.benchmark import main, make_recordings
+from jobs.benchmark import VERBS, main
+from jobs.benchmarks.corpus import make_recordings
 from resp_agent.corpus.build import build_corpus
+from resp_agent.settings import Settings
+
+
+@dataclass(frozen=True)
+class Job:
+    """Flags of a made-up benchmark."""
+
+    times: int = 1
+    settings: Annotated[Settings, tyro.conf.arg(name="")] = field(default_factory=Settings)
+
+
+def show(job: Job) -> int:
+    print(job.times, job.settings.preset, job.settings.diagnoser.width)
+    return 0
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    monkeypatch.setitem(VERBS, "made up", (f"{__name__}:Job:show", "for tests"))
+    monkeypatch.setitem(VERBS, "broken", ("jobs.benchmarks.nowhere:Job:show", "for tests"))
+
+
+def test_the_help_has_a_line_for_every_benchmark(capsys):
+    assert main(["--help"]) == 0
+    said = capsys.readouterr().out
+    assert all(re.search(rf"^  {verb} +{re.escape(line)}$", said, re.MULTILINE) for verb, (_, line) in VERBS.items())
+    assert main([]) == 2
+
+
+def test_a_verb_of_two_words_takes_flags_and_the_settings_of_a_preset(made_up, capsys):
+    assert main(["made", "up", "--times", "3", "--preset", "smoke"]) == 0
+    assert capsys.readouterr().out == "3 smoke 32\n"
+
+
+def test_an_unknown_benchmark_is_refused_with_the_known_ones(capsys):
+    assert main(["speed"]) == 2
+    said = capsys.readouterr().err
+    assert "no benchmark 'speed'" in said
+    assert "speed diagnoser" in said
+
+
+def test_a_benchmark_that_is_not_installed_breaks_no_other(made_up):
+    with pytest.raises(ModuleNotFoundError):
+        main(["broken"])
+    assert main(["made", "up"]) == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_its_flags_and_its_function(verb):
+    module, kind, function = VERBS[verb][0].split(":")
+    imported = importlib.import_module(module)
+    assert getattr(imported, kind).__doc__
+    assert callable(getattr(imported, function))
 
 
 def test_made_recordings_are_all_different_and_buildable(tmp_path):

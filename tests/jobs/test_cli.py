@@ -1,3 +1,4 @@
+import runpy
 import subprocess
 import sys
 import types
@@ -59,10 +60,22 @@ def test_help_loads_nothing_heavy():
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_has_help(verb):
-    for command in (["-m", "jobs.cli", verb], ["-m", VERBS[verb][0].split(":")[0]]):
-        done = subprocess.run(
-            [sys.executable, *command, "--help"], capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert "usage" in done.stdout.lower()
+def test_every_verb_has_help_and_is_a_module_too(verb, monkeypatch, capsys):
+    """In this process: it has imported what each of them would import anew."""
+    module = VERBS[verb][0].split(":")[0]
+    for name, argv in (("jobs.cli", [verb, "--help"]), (module, ["--help"])):
+        monkeypatch.setattr(sys, "argv", [name, *argv])
+        # As `python -m` finds it.
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module(name, run_name="__main__")
+        assert ended.value.code in (0, None)
+        assert "usage" in capsys.readouterr().out.lower()
+
+
+def test_the_command_line_is_a_process():
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", "doctor", "--help"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()

@@ -38,37 +38,30 @@ FIRST_CHECKPOINT = Place(
 CHECKPOINT = Place("diagnoser-0", "checkpointing", 2, "checkpoints/round-*.partial/engine")
 
 
-def test_generator_workers_killed_while_they_train_and_synthesize(undisturbed, tmp_path):
+def test_workers_killed_while_they_train_synthesize_learn_and_checkpoint(undisturbed, tmp_path):
     run = Run(tmp_path, *FLAGS)
-    run.kill_worker(Place("generator-training", "training planner", 12))
-    run.kill_worker(Place("generator-training", "checkpointing planner", 16, "first/*/unfinished/planner.partial"))
-    run.kill_worker(Place("generator-training", "training flow", 12))
-    run.kill_worker(Place("generator-training", "saving generator", 0, "first/*/weights.partial"))
-    run.kill_worker(Place("generator-0", "synthesizing"))
-    run.kill_worker(Place("generator-1", "synthesizing"))
-    assert run.summary() == undisturbed
-
-
-def test_diagnoser_workers_killed_while_they_train_learn_and_checkpoint(undisturbed, tmp_path):
-    run = Run(tmp_path, *FLAGS, *ALONE)
-    run.kill_worker(Place("diagnoser-0", "first training", 12))
-    run.kill_worker(FIRST_CHECKPOINT)
-    run.kill_worker(Place("diagnoser-0", "learning", 4))
-    run.kill_worker(CHECKPOINT)
+    run.kill_workers(
+        [
+            Place("generator-training", "training planner", 12),
+            Place("generator-training", "checkpointing planner", 16, "first/*/unfinished/planner.partial"),
+            Place("generator-training", "training flow", 12),
+            Place("generator-training", "saving generator", 0, "first/*/weights.partial"),
+            Place("generator-0", "synthesizing"),
+            Place("generator-1", "synthesizing"),
+        ],
+        [
+            Place("diagnoser-0", "first training", 12),
+            FIRST_CHECKPOINT,
+            Place("diagnoser-0", "learning", 4),
+            CHECKPOINT,
+        ],
+    )
     assert run.summary() == undisturbed
 
 
 def test_one_of_two_diagnoser_workers_killed_while_they_learn_together(tmp_path):
-    two = (
-        *FLAGS,
-        *ALONE,
-        "--diagnoser-workers",
-        "2",
-        "--generator",
-        "style-transfer",
-        "--first",
-        str(tmp_path / "first"),
-    )
+    two = (*FLAGS, *ALONE, "--diagnoser-workers", "2", "--generator", "style-transfer")
+    two = (*two, "--first", str(tmp_path / "first"))
     undisturbed = Run(tmp_path / "undisturbed", *two).summary()
     run = Run(tmp_path / "killed", *two)
     run.kill_worker(Place("diagnoser-1", "learning", 4))
@@ -108,7 +101,7 @@ def test_a_run_killed_at_any_moment_and_resumed_until_it_is_done(undisturbed, tm
         run.wait_for_line("first training on")
         time.sleep(blows.uniform(0, longest_s))
         own = family(run.process.pid)
-        run.process.kill()
+        run.kill()
         run.see_the_end_of(own)
         if (tmp_path / "summary.json").exists():
             break

@@ -12,11 +12,12 @@ import pytest
 import soundfile
 from PIL import Image
 
-from resp_agent.report import render_report, spectrogram
+from resp_agent.report import render_report, spectrogram, style
 from resp_agent.report.pairs import choose_pairs
 from resp_agent.taxonomy import LABELS
 from tests.report.made_up import STYLES, assessment, made_up, recording
 
+DENSITY = style.DENSITY
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}
 
 
@@ -58,6 +59,20 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def coarse():
+    """Pictures of half the pixels a side: what is asked of them here does not need more."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(style, "DENSITY", 1)
+        yield
+
+
+@pytest.fixture
+def without_spectrograms(output, monkeypatch):
+    """For tests that ask which recordings are shown, not how: most of a page's time goes into these pictures."""
+    monkeypatch.setattr(spectrogram, "spectrogram_figure", lambda *_: output["figures/clip-0-real.png"])
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +178,7 @@ def test_research_use_and_synthetic_audio_are_stated(page):
     assert page.words.count("Synthetic") == page.words.count("Real") == 5
 
 
-def test_the_embedded_corpus_is_not_called_real(record):
+def test_the_embedded_corpus_is_not_called_real(record, without_spectrograms):
     real = [replace(kept, source="embedded") for kept in record.real]
     page = Page(render_report(replace(record, real=real))["report.html"])
     assert page.words.count("Simulated") >= 3
@@ -198,9 +213,7 @@ def test_few_rounds(rounds):
     assert len(page.tables["rounds"]) == rounds + 2
 
 
-def test_sixteen_labels_name_all_and_show_eight(monkeypatch, output):
-    # Spectrograms are drawn in other tests; here it matters only which are asked for.
-    monkeypatch.setattr(spectrogram, "spectrogram_figure", lambda *_: output["figures/clip-0-real.png"])
+def test_sixteen_labels_name_all_and_show_eight(without_spectrograms):
     record = made_up(labels=LABELS, styles=STYLES[:2], rounds=8, duration_s=1.0)
     page = Page(render_report(record)["report.html"])
     assert all(label in page.text for label in LABELS)
@@ -249,7 +262,8 @@ def test_same_record_gives_the_same_bytes(record, output):
     assert render_report(record) == output
 
 
-def test_eight_labels_fit_in_a_mail_and_are_drawn_soon():
+def test_eight_labels_fit_in_a_mail_and_are_drawn_soon(monkeypatch):
+    monkeypatch.setattr(style, "DENSITY", DENSITY)
     began = time.process_time()
     output = render_report(made_up())
     assert time.process_time() - began < 30

@@ -18,11 +18,13 @@ def corpus():
 
 
 def test_the_same_seed_gives_the_same_corpus_and_another_seed_another(corpus):
-    again = embedded_corpus(SMALL, 0)
-    assert corpus_hash(again) == corpus_hash(corpus)
-    for one, other in zip(corpus, again, strict=True):
+    order = places(SMALL)[::3]
+    again = [recording_at(place, 0, SMALL.duration_s) for place in order]
+    assert corpus_hash(again) == corpus_hash(corpus[::3])
+    for one, other in zip(corpus[::3], again, strict=True):
         np.testing.assert_array_equal(one.waveform, other.waveform)
-    assert corpus_hash(corpus) != corpus_hash(embedded_corpus(SMALL, 1))
+    other = [recording_at(place, 1, SMALL.duration_s) for place in order[::5]]
+    assert not {one.id for one in other} & {one.id for one in corpus}
 
 
 def test_a_recording_does_not_depend_on_what_else_is_made(corpus):

@@ -13,9 +13,9 @@ from resp_agent.errors import CorruptCheckpoint, RunFailed
 from resp_agent.settings import TrainingSettings
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
 from resp_agent.training.distributed import free_port
-from resp_agent.training.engine import deepspeed_config
-from resp_agent.training.fit import fit, warm_constant, warm_linear
-from tests.training.ranks import Rule, engine
+from resp_agent.training.engine import Engine, deepspeed_config
+from resp_agent.training.fit import fit, scheduled, warm_constant, warm_linear
+from tests.training.ranks import Regression, Rule, engine
 
 
 def _run(folder, world: int, **options) -> dict:
@@ -69,6 +69,33 @@ def test_accumulation_does_not_change_the_loss():
     np.testing.assert_allclose(split, plain, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", [("a run", 3), None])
+def test_drop_out_is_drawn_by_step_so_that_a_restart_repeats_it(tmp_path, seed):
+    training = TrainingSettings(batch=16)
+
+    def dropping() -> Engine:
+        torch.manual_seed(0)
+        model = Regression()
+        model.net.insert(2, torch.nn.Dropout(0.5))
+        return Engine(model, training)
+
+    whole = fit(dropping(), Rule(), 0, 6, warm_constant(training), seed=seed)
+    begun = dropping()
+    fit(begun, Rule(), 0, 3, warm_constant(training), seed=seed)
+    write_whole(tmp_path / "checkpoint", begun.save, {"step": 3})
+    resumed = dropping()
+    resumed.load(tmp_path / "checkpoint")
+    # What is drawn by step is the same whatever was drawn before; without a seed it is not.
+    torch.manual_seed(1)
+    assert (fit(resumed, Rule(), 3, 6, warm_constant(training), seed=seed) == whole[3:]) == (seed is not None)
+
+
+def test_training_ends_where_it_is_told_to():
+    assert (
+        len(fit(engine(TrainingSettings(batch=16)), Rule(), 0, 9, lambda step: 1e-2, lambda step, loss: step == 4)) == 4
+    )
+
+
 def test_a_loss_that_is_no_number_stops_training_with_a_way_out():
     trained = engine(TrainingSettings(batch=16))
     batch = (torch.full((16, 4), float("nan")), torch.zeros(16))
@@ -110,6 +137,9 @@ def test_learning_rates_warm_up_and_decay():
     assert linear(2) == 1.0
     assert linear(9) == pytest.approx(0.125)
     assert all(linear(step) >= linear(step + 1) for step in range(2, 9))
+    for schedule, rate in (("constant", constant), ("linear", linear)):
+        chosen = scheduled(TrainingSettings(steps=10, warmup=2, learning_rate=1.0, schedule=schedule))
+        assert [chosen(step) for step in range(10)] == [rate(step) for step in range(10)]
 
 
 def test_training_alone_leaves_no_group_in_the_environment_for_children_to_join():

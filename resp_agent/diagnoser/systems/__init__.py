@@ -14,15 +14,27 @@ class System:
     """A named system."""
 
     title: str
-    """What tables call it."""
+    """Its row in the published tables 6 and 7. How large it is here, and what it learned before, the settings say."""
     modality: str
     """`audio`, `text`, `both, late` or `both`."""
     where: str
-    """`module:class` of a `Classifier` made from (settings, inputs); imported when it is asked for."""
+    """`module:function` below `resp_agent.diagnoser` that makes the `Classifier` from (settings, inputs); imported when
+    it is asked for."""
 
 
 SYSTEMS: dict[str, System] = {
-    "weaving": System("Weaving", "both", "resp_agent.diagnoser.model:weaving"),
+    "lstm": System("LSTM", "text", "systems.single:lstm"),
+    "bert": System("BERT-base", "text", "systems.single:bert"),
+    "roberta": System("RoBERTa-base", "text", "systems.single:roberta"),
+    "longformer": System("Longformer-base", "text", "systems.single:longformer"),
+    "conformer": System("Conformer", "audio", "systems.single:conformer"),
+    "whisper": System("Whisper-small encoder", "audio", "systems.single:whisper"),
+    "conformer+lstm": System("Conformer + LSTM, concatenated, MLP", "both, late", "systems.late_fusion:conformer_lstm"),
+    "conformer+bert": System("Conformer + BERT, concatenated, MLP", "both, late", "systems.late_fusion:conformer_bert"),
+    "conformer+bert-voting": System(
+        "Conformer + BERT, logit voting", "both, late", "systems.late_fusion:conformer_bert_voting"
+    ),
+    "weaving": System("Weaving with anchors", "both", "model:weaving"),
 }
 
 
@@ -40,4 +52,4 @@ def build(settings: DiagnoserSettings, inputs: Inputs) -> Classifier:
     """
     check_system(settings.system)
     module, name = SYSTEMS[settings.system].where.split(":")
-    return getattr(importlib.import_module(module), name)(settings, inputs)
+    return getattr(importlib.import_module(f"resp_agent.diagnoser.{module}"), name)(settings, inputs)

@@ -1,0 +1,1 @@
+"""Benchmarks, one file a verb of `resp-agent benchmark`."""

@@ -1,0 +1,109 @@
+"""The first training of a diagnoser on Ray Train: a DeepSpeed rank a worker, restarted together when one fails."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray.train
+from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchTrainer
+from ray.util.placement_group import remove_placement_group
+
+from actors.cluster import connect, reserve
+from jobs.training_log import Say, TrainingLog, following, line_to
+from resp_agent.curriculum.beacon import Beacon
+from resp_agent.curriculum.folders import Folders
+from resp_agent.diagnoser.learner import Learner
+from resp_agent.errors import RunFailed, UserError
+from resp_agent.settings import Settings
+from resp_agent.threads import set_threads
+
+WAY_OUT = "lower --cpus, --gpus or --workers, add a node, or use --lab local"
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """How many there are, what each reserves, and how often they are started again."""
+
+    workers: int
+    cpus: float
+    gpus: float
+    restarts: int
+    placement_timeout_s: float
+
+
+def train_on_ray(
+    settings: Settings, corpus: Path, folders: Folders, checkpoint: Path, board: Path, ranks: Ranks, say: Say
+) -> None:
+    """Trains into the folder `checkpoint`, from what a killed training left beside it; says how far it is.
+
+    Raises:
+        UserError: a rank was given something that it cannot use.
+        RunFailed: there is no place for the ranks, or they failed more often than they may.
+    """
+    # The ranks' relative paths are the driver's.
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
+    connect()
+    # Ray Train would wait for a place without a word.
+    remove_placement_group(
+        reserve(
+            ranks.workers, ranks.cpus, ranks.gpus, "PACK", ranks.placement_timeout_s, "the ranks of a training", WAY_OUT
+        )
+    )
+    lines = folders.progress / "training.txt"
+    trainer = TorchTrainer(
+        _rank,
+        train_loop_config={
+            "settings": settings,
+            "corpus": corpus,
+            "folders": folders,
+            "checkpoint": checkpoint,
+            "board": board,
+            "lines": lines,
+        },
+        scaling_config=ScalingConfig(
+            num_workers=ranks.workers,
+            use_gpu=ranks.gpus > 0,
+            resources_per_worker={"CPU": ranks.cpus} | ({"GPU": ranks.gpus} if ranks.gpus else {}),
+        ),
+        run_config=RunConfig(
+            name="ray-train",
+            storage_path=str(folders.workspace),
+            failure_config=FailureConfig(max_failures=ranks.restarts),
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    with following(lines, say):
+        try:
+            trainer.fit()
+        except TrainingFailedError as failure:
+            raise _sentence(failure, ranks.restarts) from failure
+
+
+def _rank(task: dict) -> None:
+    """One rank. Ray Train has made the process group that its engine joins."""
+    settings, folders = task["settings"], task["folders"]
+    rank = ray.train.get_context().get_world_rank()
+    set_threads(settings.threads)
+    learner = Learner(settings, task["corpus"], Beacon(folders.progress, f"diagnoser-{rank}"), folders.features)
+    if rank:
+        learner.first_train(str(task["checkpoint"]))
+        return
+    log = TrainingLog(task["board"], settings.diagnoser.training.steps, line_to(task["lines"]))
+    learner.first_train(str(task["checkpoint"]), log)
+    log.close()
+
+
+def _sentence(failure: TrainingFailedError, restarts: int) -> Exception:
+    """What a rank said that a user can act on, else that the ranks failed."""
+    for error in getattr(failure, "worker_failures", {}).values():
+        while error is not None:
+            if isinstance(error, (UserError, RunFailed)):
+                return error
+            error = getattr(error, "cause", None) or error.__cause__
+    reason = (str(failure).strip().splitlines() or ["no reason given"])[-1]
+    return RunFailed(
+        f"the ranks failed ({reason}), and were started again {restarts} times: see the workers' logs; --resume goes on "
+        "from the last checkpoint"
+    )

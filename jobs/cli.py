@@ -14,7 +14,14 @@ VERBS: dict[str, tuple[str, str]] = {
         "run the curriculum: first training, rounds of synthesis and learning, report",
     ),
     "corpus": ("jobs.corpus:main", "build a corpus from raw recordings, and say in figures what is in one"),
-    "benchmark": ("jobs.benchmark:main", "measure throughput and memory against plain yardsticks"),
+    "features": ("jobs.features:main", "compute what an encoder makes of a corpus, once"),
+    "train": ("jobs.train:main", "train a diagnoser, pretrain its audio stem, or train grounding"),
+    "evaluate": ("jobs.evaluate:main", "score a diagnoser on a split of a corpus"),
+    "diagnose": ("jobs.diagnose:main", "say what recordings sound like, how surely, and where in the audio"),
+    "ground": ("jobs.ground:main", "say where in a recording a phrase is heard"),
+    "import-weights": ("jobs.weights:main_import", "turn released checkpoints into this project's, strictly"),
+    "verify": ("jobs.weights:main_verify", "run released checkpoints against the outputs expected of them"),
+    "benchmark": ("jobs.benchmark:main", "the paper's tables beside ours; speed, memory and grounding"),
     "doctor": ("jobs.doctor:main", "say what is installed, what this machine has, and what is missing"),
 }
 """Verb -> (where its `main(argv) -> int` is, one line for the help)."""

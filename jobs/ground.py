@@ -21,6 +21,7 @@ from resp_agent.encoders import make_encoder
 from resp_agent.errors import UserError
 from resp_agent.report.terminal import text_table
 from resp_agent.settings import DecodingSettings, QualitySettings
+from resp_agent.settings.checks import refuse
 from resp_agent.threads import threads
 
 
@@ -45,6 +46,10 @@ class GroundJob:
     """Threads; numbers depend on it in the last digits."""
     quality: QualitySettings = field(default_factory=QualitySettings)
     decoding: DecodingSettings = field(default_factory=DecodingSettings)
+
+    def __post_init__(self):
+        refuse(self.top < 0, f"{self.top} moments cannot be printed: give --top at least 1, or 0 for all")
+        refuse(self.threads < 1, f"{self.threads} threads cannot compute: give --threads at least 1")
 
 
 def ground(job: GroundJob) -> Relevance:

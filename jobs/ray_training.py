@@ -104,6 +104,6 @@ def _sentence(failure: TrainingFailedError, restarts: int) -> Exception:
             error = getattr(error, "cause", None) or error.__cause__
     reason = (str(failure).strip().splitlines() or ["no reason given"])[-1]
     return RunFailed(
-        f"the ranks failed ({reason}), and were started again {restarts} times: see the workers' logs; --resume goes on "
-        "from the last checkpoint"
+        f"the ranks failed ({reason}), and were started again {restarts} times: see the workers' logs; --resume goes "
+        "on from the last checkpoint"
     )

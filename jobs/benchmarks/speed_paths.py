@@ -157,6 +157,7 @@ class Ours:
             (1,) * len(LABELS),
             ("[UNK]",),
             settings.text_tokens,
+            text_config=(place / "config.json").read_text(),
         )
         self.model: Classifier = WovenLongformer(settings, self.inputs)
 
@@ -181,6 +182,4 @@ class Ours:
 def _store(model: Longformer, sizes: LongformerSettings, place: Path) -> None:
     plain = {name: getattr(sizes, name) for name in sizes.__dataclass_fields__}
     (place / "config.json").write_text(json.dumps(plain | {"model_type": "longformer", "hidden_act": "gelu"}))
-    # Token ids are drawn, so nothing reads.
-    (place / "tokenizer.json").write_text("{}")
     save_model(model, str(place / "model.safetensors"))

@@ -87,7 +87,10 @@ def run_trial(trial: Trial) -> dict:
     model = load_diagnoser(Path(checkpoint.folder), settings)[0]
     result = {
         "title": trial.title,
-        **{name: test[name] for name in ("accuracy", "macro_f1", "tail_f1", "recordings", "unknown_labels")},
+        **{
+            name: test[name]
+            for name in ("accuracy", "macro_f1", "tail_f1", "recordings", "unknown_labels", "confusion")
+        },
         "valid_macro_f1": valid.macro_f1,
         "parameters": sum(weight.numel() for weight in model.parameters()),
         "seconds": round(time.monotonic() - began, 1),

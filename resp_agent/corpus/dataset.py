@@ -45,6 +45,8 @@ class Corpus:
         self.manifest = manifest
         self.fingerprint: str = manifest["fingerprint"]
         """Content name: equal if and only if recordings and their metadata are."""
+        self.label_set: tuple[str, ...] = tuple(manifest.get("label_set", LABELS))
+        """Labels that a row may have, in their order: the taxonomy's, unless the corpus brings its own."""
         self.notes: tuple[str, ...] = tuple(manifest["notes"])
         """Sentences for the report."""
         self.quarantined: int = manifest["counts"]["quarantined"]
@@ -85,7 +87,7 @@ class Corpus:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """Labels that the train split holds, in the order of the taxonomy."""
+        """Labels that the train split holds, in the order of `label_set`."""
         return self.held("train")
 
     @cached_property
@@ -94,9 +96,9 @@ class Corpus:
         return tuple(sorted(set(self._column("train", "style"))))
 
     def held(self, split: str) -> tuple[str, ...]:
-        """Labels that a split holds, in the order of the taxonomy."""
+        """Labels that a split holds, in the order of `label_set`."""
         present = set(self._column(split, "label"))
-        return tuple(label for label in LABELS if label in present)
+        return tuple(label for label in self.label_set if label in present)
 
     def split(self, name: str) -> list[Recording]:
         """Recordings of a split in stored order, audio decoded; kept after the first call."""

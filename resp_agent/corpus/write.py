@@ -35,12 +35,14 @@ def write_corpus(
     set_aside: Sequence[SetAside] = (),
     notes: Sequence[str] = (),
     info: dict | None = None,
+    label_set: Sequence[str] = LABELS,
 ) -> Corpus:
     """Writes recordings as `out` and opens it; at no time does `out` hold half a corpus.
 
     `recordings` may be an iterator: only some `ROWS_PER_GROUP` of each split are held at once. `notes` are sentences
     for the report and `info` is plain data; both go into corpus.json. An earlier corpus at `out` is replaced once the
-    new one is whole.
+    new one is whole. `label_set` is what labels are from, in their order; another one than the taxonomy's goes into
+    corpus.json too.
 
     Raises:
         UserError: `out` holds something else than a corpus, or cannot be written.
@@ -48,7 +50,7 @@ def write_corpus(
     """
     remaining = iter(recordings)
     tables = (to_table(some) for some in iter(lambda: list(islice(remaining, ROWS_PER_GROUP)), []))
-    return write_tables(tables, Path(out), set_aside, notes, info)
+    return write_tables(tables, Path(out), set_aside, notes, info, label_set=label_set)
 
 
 def write_tables(
@@ -58,10 +60,11 @@ def write_tables(
     notes: Sequence[str] = (),
     info: dict | None = None,
     cycles: pa.Table | None = None,
+    label_set: Sequence[str] = LABELS,
 ) -> Corpus:
     """The same as `write_corpus` for tables of `SCHEMA`, of any size and splits; `cycles` is of `CYCLES_SCHEMA`."""
     with whole(out) as folder:
-        contents = _Contents()
+        contents = _Contents(label_set)
         with _Files(folder) as files:
             for table in tables:
                 contents.add(table)
@@ -74,7 +77,8 @@ def write_tables(
         manifest = {
             "schema": SCHEMA.metadata[b"resp_agent_schema"].decode(),
             "fingerprint": contents.fingerprint(),
-            "labels": [label for label in LABELS if label in contents.train_labels],
+            **({} if tuple(label_set) == LABELS else {"label_set": list(label_set)}),
+            "labels": [label for label in label_set if label in contents.train_labels],
             "styles": sorted(contents.styles),
             "counts": {
                 **{split: contents.counts[split] for split in ALL_SPLITS},
@@ -154,7 +158,8 @@ def _running(process: int) -> bool:
 class _Contents:
     """What was written: counts, names, and a digest of the rows without audio (the id stands for the audio)."""
 
-    def __init__(self):
+    def __init__(self, label_set: Sequence[str]):
+        self._label_set = tuple(label_set)
         self.ids: set[str] = set()
         self.counts = Counter()
         self.train_labels: set[str] = set()
@@ -164,7 +169,7 @@ class _Contents:
     def add(self, table: pa.Table) -> None:
         for row in table.drop_columns("audio").to_pylist():
             name, split, label = row["id"], row["split"], row["label"]
-            if split not in ALL_SPLITS or label not in (LABELS if split in SPLITS else (*LABELS, UNLABELLED)):
+            if split not in ALL_SPLITS or label not in self._allowed(split):
                 raise ValueError(f"recording {name} has split {split!r} and label {label!r}")
             if name in self.ids:
                 raise ValueError(f"recording {name} comes twice")
@@ -174,6 +179,9 @@ class _Contents:
             if split == "train":
                 self.train_labels.add(label)
             self._rows[split].update(json.dumps(row, sort_keys=True).encode() + b"\n")
+
+    def _allowed(self, split: str) -> tuple[str, ...]:
+        return self._label_set if split in SPLITS else (*self._label_set, UNLABELLED)
 
     def fingerprint(self) -> str:
         return digest(*(self._rows[split].hexdigest() for split in ALL_SPLITS))

@@ -16,8 +16,8 @@ DENSE_UP_TO = 1024
 """Longest sequence, in tokens, that is attended to densely.
 
 Measured by `resp-agent benchmark attention` at the sizes of Longformer-base (12 heads of 64, reach 256, 126 global
-tokens) on one CPU thread, forward + backward: at 1,024 tokens dense and blocked take the same time, at 768 dense is 1.4
-times as fast, at 1,536 blocked is 1.5 times as fast.
+tokens) on one CPU thread, forward + backward: at 1,024 tokens dense and blocked take the same time, at 768 dense is 1.2
+to 1.4 times as fast, at 1,536 blocked is 1.5 times as fast.
 """
 
 

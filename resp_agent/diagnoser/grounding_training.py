@@ -21,7 +21,7 @@ from resp_agent.settings import Settings, fingerprint
 from resp_agent.settings.grounding import GroundingSettings
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
 from resp_agent.training.engine import AVERAGED, Engine
-from resp_agent.training.fit import fit, warm_linear
+from resp_agent.training.fit import fit, scheduled
 
 _FRESH = ("words.", "head.")
 """Weights of a diagnoser that a grounder has no use for: it reads other words and names no label."""
@@ -123,7 +123,7 @@ class GroundingLearner:
             if step % training.checkpoint_every == 0 and step < training.steps:
                 write_whole(unfinished, self._engine.save, self._progress(step, losses))
 
-        fit(self._engine, self._examples, progress["step"], training.steps, warm_linear(training), after_step)
+        fit(self._engine, self._examples, progress["step"], training.steps, scheduled(training), after_step)
         write_whole(folder, self._write, self._progress(training.steps, losses))
         if self._engine.rank == 0:
             shutil.rmtree(unfinished, ignore_errors=True)

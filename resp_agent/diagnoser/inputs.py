@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from resp_agent.diagnoser.classifier import Batch
-from resp_agent.diagnoser.text import Described, Reader, Vocabulary, read_tokenizer, text_of
+from resp_agent.diagnoser.text import Described, Reader, Vocabulary, read_config, read_tokenizer, text_of
 from resp_agent.settings import DiagnoserSettings
 
 FILE = "inputs.json"
@@ -69,6 +69,10 @@ class Inputs:
     """See `DiagnoserSettings.text`."""
     centre: str = "corpus"
     """See `DiagnoserSettings.centre`."""
+    text_config: str = field(default="", repr=False)
+    """The pretrained text model's `config.json`, so that a stored system needs the model itself no more."""
+    weights_follow: bool = False
+    """Whether a system's weights are put in once it is built, so that pretrained ones need not be read. Not stored."""
 
     @classmethod
     def fit(
@@ -114,6 +118,7 @@ class Inputs:
             tokenizer=tokenizer,
             text=settings.text,
             centre=settings.centre,
+            text_config=read_config(settings.text_model) if settings.text_model else "",
         )
 
     @property
@@ -193,7 +198,9 @@ class Inputs:
 
     def save(self, folder: Path) -> None:
         """Writes `inputs.json`."""
-        (folder / FILE).write_text(json.dumps(asdict(self)))
+        stored = asdict(self)
+        del stored["weights_follow"]
+        (folder / FILE).write_text(json.dumps(stored))
 
     @classmethod
     def load(cls, folder: Path) -> "Inputs":

@@ -17,7 +17,7 @@ from resp_agent.diagnoser.batches import Batches
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Example, Inputs
 from resp_agent.diagnoser.scoring import fit_temperature, score, softmax
-from resp_agent.diagnoser.stored import load_diagnoser, write_settings
+from resp_agent.diagnoser.stored import write_settings
 from resp_agent.diagnoser.systems import build
 from resp_agent.encoders.cache import open_cache
 from resp_agent.randomness import seed_of
@@ -27,8 +27,6 @@ from resp_agent.training.distributed import device, gather
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, scheduled
 from resp_agent.training.looks import Looks
-
-__all__ = ["Checkpoint", "Learner", "Lesson", "load_diagnoser", "make_assessment"]
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ class Learner:
         return Batches(self.inputs, self._settings.diagnoser, seed, self._train, clips, share, model.hears, model.reads)
 
     def _averaged(self) -> Classifier:
-        model = build(self._settings.diagnoser, self.inputs)
+        model = build(self._settings.diagnoser, self.inputs, weights_follow=True)
         model.load_state_dict(self._engine.averaged())
         return model.to(device())
 

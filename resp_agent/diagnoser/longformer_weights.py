@@ -64,12 +64,8 @@ def from_text_encoder(encoder: str | Path | torch.nn.Module, positions: int, win
         name, config, state = type(encoder).__name__, encoder.config.to_dict(), dict(encoder.state_dict())
     else:
         name, (config, state) = str(encoder), read_folder(encoder)
-    if config.get("model_type") not in ("bert", "roberta"):
-        raise UserError(f"{name} is a {config.get('model_type')!r}: a Longformer is made of a 'bert' or a 'roberta'")
-    if (config.get("position_embedding_type") or "absolute") != "absolute" or config.get("is_decoder"):
-        raise UserError(f"{name} is no encoder with absolute positions: take one of these")
-    state = encoder_state(state)[0]
-    padding = config.get("pad_token_id") or 0
+    sizes = replace(recipe(config, positions, window, name), **changed)
+    state, padding = encoder_state(state)[0], sizes.pad_token_id
     # BERT's first place has row 0; RoBERTa's and Longformer's rows begin after the padding token's.
     first = padding + 1 if config["model_type"] == "roberta" else 0
     known = state["embeddings.position_embeddings.weight"]
@@ -81,12 +77,27 @@ def from_text_encoder(encoder: str | Path | torch.nn.Module, positions: int, win
             for part in ("weight", "bias"):
                 place = f"encoder.layer.{layer}.attention.self.{projection}"
                 state[f"{place}_global.{part}"] = state[f"{place}.{part}"].clone()
-    given = config | {
+    return _filled(sizes, state, name)
+
+
+def recipe(config: Mapping[str, Any], positions: int, window: int, name: str = "the text model") -> LongformerSettings:
+    """The sizes of the Longformer that `from_text_encoder` makes of a model with this `config.json`.
+
+    Raises:
+        UserError: no Longformer can be made of such a model.
+    """
+    if config.get("model_type") not in ("bert", "roberta"):
+        raise UserError(f"{name} is a {config.get('model_type')!r}: a Longformer is made of a 'bert' or a 'roberta'")
+    if (config.get("position_embedding_type") or "absolute") != "absolute" or config.get("is_decoder"):
+        raise UserError(f"{name} is no encoder with absolute positions: take one of these")
+    padding = config.get("pad_token_id") or 0
+    changed = {
         "pad_token_id": padding,
         "attention_window": window,
-        "max_position_embeddings": len(table),
+        # The rows up to the padding token's are no places.
+        "max_position_embeddings": padding + 1 + positions,
     }
-    return _filled(replace(LongformerSettings.of(given), **changed), state, name)
+    return LongformerSettings.of(dict(config) | changed)
 
 
 def encoder_state(state: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

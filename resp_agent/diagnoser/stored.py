@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -57,8 +56,8 @@ def load_diagnoser(folder: Path, settings: Settings | None = None) -> tuple[Clas
     if progress is None or not (folder / AVERAGED).is_file() or not (folder / INPUTS).is_file():
         raise UserError(f"{folder} holds no whole diagnoser: {_WAY_OUT}")
     inputs = Inputs.load(folder)
-    # The stem that training began with need not be at hand any more.
-    model = build(replace(settings.diagnoser, stem_weights=None), inputs)
+    # What training began with, a stem or a text model, need not be at hand any more.
+    model = build(settings.diagnoser, inputs, weights_follow=True)
     model.load_state_dict(load_file(folder / AVERAGED))
     return model.eval(), inputs, progress["temperature"]
 

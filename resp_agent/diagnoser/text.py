@@ -115,6 +115,15 @@ class Pretrained:
         return self._tokenizer.encode(text, add_special_tokens=False).ids[:longest]
 
 
+def read_config(text_model: str) -> str:
+    """The `config.json` of a pretrained text model.
+
+    Raises:
+        UserError: the model or its config.json is not there.
+    """
+    return (locate_text_model(text_model) / "config.json").read_text(encoding="utf-8")
+
+
 def read_tokenizer(text_model: str) -> str:
     """The tokenizer of a pretrained text model as JSON.
 

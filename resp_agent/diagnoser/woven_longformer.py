@@ -28,7 +28,9 @@ class WovenLongformer(Classifier):
         self.anchor = round(settings.anchor_ms / settings.token_ms) if settings.anchors else 0
         self.reach = max(1, round(settings.window_ms / settings.token_ms / 2))
         audio_tokens = -(-inputs.window // round(settings.token_ms / inputs.frame_ms))
-        self.backbone: Longformer = pretrained_longformer(settings, 3 + settings.text_tokens + audio_tokens, self.reach)
+        self.backbone: Longformer = pretrained_longformer(
+            settings, inputs, 3 + settings.text_tokens + audio_tokens, self.reach
+        )
         self.special = SpecialTokens.of(inputs)
         words = self.backbone.embeddings.word_embeddings.weight
         width = words.shape[1]

@@ -72,7 +72,9 @@ def test_the_best_look_is_kept_and_no_gain_for_long_ends_the_training(school, tm
     learner = school(trained(steps=20, validate_every=2, patience=2, checkpoint_every=100))
     told = []
     with monkeypatch.context() as patched:
-        patched.setattr(learner, "_assess", lambda model, losses: SimpleNamespace(macro_f1=next(scores), temperature=1.5))
+        patched.setattr(
+            learner, "_assess", lambda model, losses: SimpleNamespace(macro_f1=next(scores), temperature=1.5)
+        )
         checkpoint = learner.first_train(str(tmp_path / "best"), told.append)
     progress = read_progress(tmp_path / "best")
     assert progress["looks"] == [[2, 0.1], [4, 0.3], [6, 0.3], [8, 0.2]]

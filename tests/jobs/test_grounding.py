@@ -190,3 +190,17 @@ def test_train_then_benchmark_in_one_folder(corpus, tmp_path, capsys):
     assert train_grounding.main([*place[:4], "--out", str(tmp_path / "alone"), *FLAGS]) == 0
     assert "resp-agent ground FILE" in capsys.readouterr().out
     assert load_grounding(tmp_path / "alone").taught == load_grounding(tmp_path / "run").taught
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mixed_share": 1.5},
+        {"noise_share": -0.1},
+        {"response_db": -1.0},
+        {"training": TrainingSettings(validate_every=10)},
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change):
+    with pytest.raises(UserError):
+        replace(SHORT, **change)

@@ -34,7 +34,7 @@ def outcome(title, macro_f1, paper=None, accuracy=None, failed=None):
 
 
 def test_tables_6_and_7_have_every_published_row_in_its_order():
-    first, second = rows.table6(BASE, "whisper"), rows.table7(BASE)
+    first, second = rows.table6(BASE, "whisper"), rows.table7(BASE, "whisper")
     lines = published("table6_7")
     assert [row.title for row in first[:-1] + second] == [line["system"] for line in lines]
     assert first[-1] == second[-1]
@@ -47,7 +47,7 @@ def test_tables_6_and_7_have_every_published_row_in_its_order():
 
 
 def test_the_ablation_has_its_six_rows_and_two_losses():
-    table = rows.ablation(BASE)
+    table = rows.ablation(BASE, "whisper")
     assert [row.title for row in table] == [
         "Late fusion, raw metadata, no anchors",
         "Late fusion, narrative, no anchors",
@@ -65,12 +65,14 @@ def test_the_ablation_has_its_six_rows_and_two_losses():
     assert made[5] == ("weaving", "narrative", True, "cross-entropy")
     assert [one[3] for one in made[6:]] == ["class-weighted", "focal"]
     assert [row.published.tail_f1 for row in table[5:]] == [None, 0.114, 0.129]
-    # What table 7 has too is the same trial.
-    assert [table[1].settings, table[5].settings] == [row.settings for row in rows.table7(BASE)[1::2]]
+    # What table 7 has too is the same trial; and all of the ablation hears through the same encoder.
+    assert table[5].settings == rows.table7(BASE, "whisper")[-1].settings
+    assert {row.settings.encoder.kind for row in table} == {"whisper"}
 
 
 @pytest.mark.parametrize(
-    "table", [rows.table6(BASE, "whisper", "stem"), rows.table7(BASE, "stem"), rows.ablation(BASE)]
+    "table",
+    [rows.table6(BASE, "whisper", "stem"), rows.table7(BASE, "whisper", "stem"), rows.ablation(BASE, "whisper")],
 )
 def test_rows_differ_in_what_makes_them_and_in_nothing_else(table):
     assert len({fingerprint(row.settings) for row in table}) == len(table)
@@ -87,11 +89,14 @@ def test_a_pretrained_stem_adds_rows_that_say_so():
         "Conformer, pretrained",
         "Weaving with anchors, pretrained stem",
     ]
+    assert "Weaving with anchors, Conformer stem" in titles
     by_title = {row.title: row for row in rows.table6(BASE, "whisper", "stem.safetensors")}
     assert by_title["Conformer, pretrained"].pretraining == "audio stem stem.safetensors"
     assert by_title["Conformer, pretrained"].published is None
     assert by_title["Conformer"].pretraining == "from scratch"
-    assert by_title["Whisper-small encoder"].pretraining == "whisper, frozen"
+    for title in ("Whisper-small encoder", "Weaving with anchors"):
+        assert by_title[title].pretraining == "whisper, frozen"
+    assert by_title["Weaving with anchors, pretrained stem"].settings.encoder == BASE.encoder
 
 
 def test_a_contradiction_is_a_gap_against_the_paper_beyond_its_deviation_seed_by_seed():

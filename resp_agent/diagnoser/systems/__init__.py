@@ -1,7 +1,7 @@
 """Every system that diagnoses, by name: what the tables compare, what `--diagnoser.system` chooses."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Inputs
@@ -14,7 +14,8 @@ class System:
     """A named system."""
 
     title: str
-    """Its row in the published tables 6 and 7. How large it is here, and what it learned before, the settings say."""
+    """Its row in the published tables 6 and 7, or its family in table 2. How large it is here, and what it learned
+    before, the settings say."""
     modality: str
     """`audio`, `text`, `both, late` or `both`."""
     where: str
@@ -35,6 +36,10 @@ SYSTEMS: dict[str, System] = {
         "Conformer + BERT, logit voting", "both, late", "systems.late_fusion:conformer_bert_voting"
     ),
     "weaving": System("Weaving with anchors", "both", "model:weaving"),
+    "resnet": System("ResNet-18", "audio", "systems.images:resnet"),
+    "cnn6": System("CNN6", "audio", "systems.images:cnn6"),
+    "ast": System("AST", "audio", "systems.images:ast"),
+    "clap": System("CLAP (HTS-AT)", "audio", "systems.images:clap"),
 }
 
 
@@ -44,12 +49,16 @@ def check_system(name: str) -> None:
         raise UserError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
 
 
-def build(settings: DiagnoserSettings, inputs: Inputs) -> Classifier:
+def build(settings: DiagnoserSettings, inputs: Inputs, weights_follow: bool = False) -> Classifier:
     """The system that the settings name, with fresh or pretrained weights.
+
+    Args:
+        weights_follow: all weights are put in afterwards, so those that were pretrained are neither read nor needed.
 
     Raises:
         UserError: no system has that name, or its pretrained weights are not there.
     """
     check_system(settings.system)
+    inputs = replace(inputs, weights_follow=weights_follow)
     module, name = SYSTEMS[settings.system].where.split(":")
     return getattr(importlib.import_module(f"resp_agent.diagnoser.{module}"), name)(settings, inputs)

@@ -1,19 +1,20 @@
 """Longformer as a branch that reads, and the pretrained one that weaving is built on."""
 
 import json
+from dataclasses import replace
 
 import torch
 
 from resp_agent.diagnoser.classifier import Batch
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.longformer import Longformer, LongformerSettings
-from resp_agent.diagnoser.longformer_weights import from_pretrained, from_text_encoder
+from resp_agent.diagnoser.longformer_weights import from_pretrained, from_text_encoder, recipe
 from resp_agent.diagnoser.systems.branches import Branch
 from resp_agent.diagnoser.systems.pooling import masked_mean, real_places
 from resp_agent.diagnoser.systems.special import WITHOUT_DROPOUT, SpecialTokens
+from resp_agent.diagnoser.text import read_config
 from resp_agent.errors import UserError
 from resp_agent.settings import DiagnoserSettings
-from resp_agent.weights import locate_text_model
 
 
 class LongformerBranch(Branch):
@@ -25,7 +26,7 @@ class LongformerBranch(Branch):
         self.special = SpecialTokens.of(inputs)
         longest = settings.text_tokens + 2
         if settings.text_model:
-            self.model = pretrained_longformer(settings, longest)
+            self.model = pretrained_longformer(settings, inputs, longest)
         else:
             self.model = _fresh(settings, inputs.words + self.special.first_word, longest, self.special.padding)
         self.width = self.model.settings.hidden_size
@@ -40,8 +41,10 @@ class LongformerBranch(Branch):
         return masked_mean(states, real)
 
 
-def pretrained_longformer(settings: DiagnoserSettings, longest: int, reach: int | None = None) -> Longformer:
-    """The settings' text model as a Longformer, without dropout.
+def pretrained_longformer(
+    settings: DiagnoserSettings, inputs: Inputs, longest: int, reach: int | None = None
+) -> Longformer:
+    """The settings' text model as a Longformer, without dropout; of its sizes alone where its weights follow.
 
     Args:
         longest: tokens of the longest sequence; a BERT or RoBERTa gets as many positions.
@@ -51,10 +54,15 @@ def pretrained_longformer(settings: DiagnoserSettings, longest: int, reach: int 
         UserError: it is not there, is none of the three, or is a Longformer with fewer positions.
     """
     name = settings.text_model
-    config = json.loads((locate_text_model(name) / "config.json").read_text())
+    config = json.loads(inputs.text_config or read_config(name))
     window = {} if reach is None else {"attention_window": 2 * reach}
     if config.get("model_type") != "longformer":
-        return from_text_encoder(name, longest, window.get("attention_window", 2 * longest), **WITHOUT_DROPOUT)
+        wide = window.get("attention_window", 2 * longest)
+        if inputs.weights_follow:
+            return Longformer(replace(recipe(config, longest, wide), **WITHOUT_DROPOUT))
+        return from_text_encoder(name, longest, wide, **WITHOUT_DROPOUT)
+    if inputs.weights_follow:
+        return Longformer(replace(LongformerSettings.of(config), **window, **WITHOUT_DROPOUT))
     model = from_pretrained(name, **window, **WITHOUT_DROPOUT)
     most = model.settings.max_position_embeddings - model.settings.pad_token_id - 1
     if longest > most:

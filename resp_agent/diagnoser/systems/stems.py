@@ -65,7 +65,7 @@ def make_stem(kind: str, settings: DiagnoserSettings, inputs: Inputs, width: int
     else:
         make = {"convolution": AudioTokens, "projection": FrameProjection}[kind]
         stem = make(inputs.width, width, stride)
-    if settings.stem_weights:
+    if settings.stem_weights and not inputs.weights_follow:
         _load(stem, settings.stem_weights)
     return stem
 

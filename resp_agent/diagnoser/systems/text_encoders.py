@@ -1,5 +1,7 @@
 """BERT and RoBERTa as branches: pretrained where the settings name a text model, else small and from scratch."""
 
+import json
+
 import torch
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
@@ -26,7 +28,7 @@ class TextEncoder(Branch):
         """
         super().__init__()
         self.special = SpecialTokens.of(inputs)
-        self.model = _pretrained(kind, settings) if settings.text_model else self._fresh(kind, settings, inputs)
+        self.model = _pretrained(kind, settings, inputs) if settings.text_model else self._fresh(kind, settings, inputs)
         config = self.model.config
         self.width = config.hidden_size
         # RoBERTa's table of positions begins after the row of padding.
@@ -60,9 +62,9 @@ class TextEncoder(Branch):
         return model(sizes, add_pooling_layer=False)
 
 
-def _pretrained(kind: str, settings: DiagnoserSettings) -> torch.nn.Module:
+def _pretrained(kind: str, settings: DiagnoserSettings, inputs: Inputs) -> torch.nn.Module:
     name = settings.text_model
-    given, state = read_folder(name)
+    given, state = (json.loads(inputs.text_config), None) if inputs.weights_follow else read_folder(name)
     if given.get("model_type") != kind:
         raise UserError(
             f"the text model {name!r} is a {given.get('model_type')}, not a {kind}: give --diagnoser.text-model one of "
@@ -70,6 +72,8 @@ def _pretrained(kind: str, settings: DiagnoserSettings) -> torch.nn.Module:
         )
     config, make = KINDS[kind]
     model = make(config(**given | WITHOUT_DROPOUT), add_pooling_layer=False)
+    if state is None:
+        return model
     try:
         model.load_state_dict(encoder_state(state)[0])
     except RuntimeError as problem:

@@ -1,5 +1,7 @@
 """Text models: pretrained ones give what transformers gives; what cannot be used is refused."""
 
+import shutil
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -7,16 +9,37 @@ from transformers import AutoModel
 
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.systems import build
-from resp_agent.diagnoser.text import read_tokenizer
+from resp_agent.diagnoser.text import read_config, read_tokenizer
 from resp_agent.errors import UserError
 from resp_agent.settings import DiagnoserSettings
 from tests.diagnoser.systems.text_models import write_text_model
 
 
 def _inputs(model: str, text_tokens: int = 16) -> Inputs:
-    return Inputs(
-        20.0, 50, ("a", "b"), ("s",), (0.0,) * 4, (1.0,) * 4, (1, 1), (), text_tokens, tokenizer=read_tokenizer(model)
-    )
+    numbers = (0.0,) * 4, (1.0,) * 4, (1, 1)
+    text = {"tokenizer": read_tokenizer(model), "text_config": read_config(model)}
+    return Inputs(20.0, 50, ("a", "b"), ("s",), *numbers, (), text_tokens, **text)
+
+
+@pytest.mark.parametrize(
+    ("system", "kind"),
+    [
+        ("bert", "bert"),
+        ("roberta", "roberta"),
+        ("longformer", "longformer"),
+        ("longformer", "bert"),
+        ("weaving", "bert"),
+    ],
+)
+def test_a_stored_system_needs_its_text_model_no_more(tmp_path, system, kind):
+    name = write_text_model(tmp_path, kind)
+    inputs = _inputs(name)
+    settings = DiagnoserSettings(system=system, text_model=name, text_tokens=16)
+    state = build(settings, inputs).state_dict()
+    shutil.rmtree(tmp_path)
+    again = build(settings, inputs, weights_follow=True)
+    again.load_state_dict(state)
+    assert all(torch.equal(value, state[name]) for name, value in again.state_dict().items())
 
 
 @torch.no_grad()

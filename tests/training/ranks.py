@@ -48,24 +48,28 @@ def engine(training: TrainingSettings) -> Engine:
 
 
 def main() -> None:
-    """Trains 12 steps as one of several ranks, saves, goes on from the checkpoint, and prints losses and average."""
-    rank, world, port, folder, options = sys.argv[1:6]
+    """As one of several ranks, for each of some settings: trains 12 steps, saves, goes on from the checkpoint, and
+    writes losses and average."""
+    rank, world, port, folder, several = sys.argv[1:6]
     os.environ.update(RANK=rank, LOCAL_RANK="0", WORLD_SIZE=world, MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-    training = TrainingSettings(**{"batch": 16, "steps": 12, "averaging": 0.9, **json.loads(options)})
+    for number, options in enumerate(json.loads(several)):
+        result = _train(
+            TrainingSettings(**{"batch": 16, "steps": 12, "averaging": 0.9, **options}), Path(folder, f"{number}")
+        )
+        if rank == "0":
+            Path(folder, f"{number}.json").write_text(json.dumps(result))
+
+
+def _train(training: TrainingSettings, folder: Path) -> dict:
     trained = engine(training)
     losses = fit(trained, Rule(), 0, 12, warm_constant(training))
-    write_whole(Path(folder), trained.save, {"step": 12})
+    write_whole(folder, trained.save, {"step": 12})
     more = fit(trained, Rule(), 12, 16, warm_constant(training))
     again = engine(training)
-    again.load(Path(folder))
+    again.load(folder)
     resumed = fit(again, Rule(), 12, 16, warm_constant(training))
     averages = [{name: value.tolist() for name, value in each.averaged().items()} for each in (trained, again)]
-    if rank == "0":
-        Path(folder).with_suffix(".json").write_text(
-            json.dumps(
-                {"losses": losses + more, "resumed": resumed, "average": averages[0], "average_resumed": averages[1]}
-            )
-        )
+    return {"losses": losses + more, "resumed": resumed, "average": averages[0], "average_resumed": averages[1]}
 
 
 if __name__ == "__main__":

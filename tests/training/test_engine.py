@@ -17,32 +17,50 @@ from resp_agent.training.engine import Engine, deepspeed_config
 from resp_agent.training.fit import fit, scheduled, warm_constant, warm_linear
 from tests.training.ranks import Regression, Rule, engine
 
+CASES = ((0, "fp32"), (1, "fp32"), (2, "bf16"), (3, "fp32"))
+"""ZeRO stage and precision."""
 
-def _run(folder, world: int, **options) -> dict:
+
+def _run(folder, world: int, **options) -> list[dict]:
+    """What `tests.training.ranks` wrote for each of the cases; processes start slowly, so they do all of them."""
+    folder.mkdir()
     port = str(free_port())
-    arguments = [str(folder / "checkpoint"), json.dumps(options)]
+    several = [{"zero_stage": stage, "precision": precision, **options} for stage, precision in CASES]
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.training.ranks", str(rank), str(world), port, *arguments],
+            [
+                sys.executable,
+                "-m",
+                "tests.training.ranks",
+                str(rank),
+                str(world),
+                port,
+                str(folder),
+                json.dumps(several),
+            ],
             stderr=subprocess.PIPE,
             text=True,
         )
         for rank in range(world)
     ]
     for rank in ranks:
-        _, problems = rank.communicate(timeout=240)
+        _, problems = rank.communicate(timeout=400)
         assert rank.returncode == 0, problems[-2000:]
-    return json.loads((folder / "checkpoint.json").read_text())
+    return [json.loads((folder / f"{number}.json").read_text()) for number in range(len(CASES))]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> list[tuple[dict, dict]]:
+    """Each case by one rank, in two micro-batches, and by two."""
+    folder = tmp_path_factory.mktemp("ranks")
+    return list(zip(_run(folder / "one", 1, accumulation=2), _run(folder / "two", 2), strict=True))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "precision"), [(0, "fp32"), (1, "fp32"), (2, "bf16"), (3, "fp32")])
-def test_two_ranks_agree_with_one_and_resume_exactly(tmp_path, stage, precision):
-    (tmp_path / "one").mkdir()
-    (tmp_path / "two").mkdir()
-    one = _run(tmp_path / "one", 1, zero_stage=stage, precision=precision, accumulation=2)
-    two = _run(tmp_path / "two", 2, zero_stage=stage, precision=precision)
-    tolerance = 1e-4 if precision == "fp32" else 0.05
+@pytest.mark.parametrize("case", range(len(CASES)), ids=[f"{stage}-{precision}" for stage, precision in CASES])
+def test_two_ranks_agree_with_one_and_resume_exactly(trained, case):
+    one, two = trained[case]
+    tolerance = 1e-4 if CASES[case][1] == "fp32" else 0.05
     np.testing.assert_allclose(two["losses"], one["losses"], atol=tolerance)
     for result in (one, two):
         assert result["resumed"] == result["losses"][12:]

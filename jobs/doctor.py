@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from jobs.exits import run_job
 from jobs.reach import authentication, reach
+from resp_agent.weights import FOLDERS, here
 
 DISTRIBUTION = "resp-agent-ray"
 PACKAGES = ("resp_agent", "envs", "actors", "jobs")
@@ -24,6 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 LEAST_DISK_GIB = 2.0
 """A tiny run leaves some 0.2 GiB; Ray stops starting actors on a full disk."""
 LEAST_MEMORY_GIB = 3.0
+WEIGHTS = {
+    "openai/whisper-tiny.en": "hears, in preset small and the tables",
+    "sentence-transformers/all-MiniLM-L6-v2": "reads, in preset small",
+    "BEATs_iter3_plus_AS2M.pt": "hears, in preset paper",
+    "allenai/longformer-base-4096": "reads, in preset paper",
+}
+"""Pretrained weights that presets name, and what for; no run of preset tiny needs any."""
 INSTALL = "pip install -e ."
 
 
@@ -42,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="resp-agent doctor", description=__doc__.split(": ", 1)[1].capitalize())
     parser.add_argument("--out", default="runs", help="directory that runs would be written to (default: runs)")
     out = Path(parser.parse_args(argv).out)
-    findings = [versions(), own_packages(), machine(), disk(out), ray(os.environ.get("RAY_ADDRESS", ""))]
+    findings = [versions(), own_packages(), weights(), machine(), disk(out), ray(os.environ.get("RAY_ADDRESS", ""))]
     for finding in findings:
         print(f"{finding.title}")
         for line in finding.lines:
@@ -114,6 +122,15 @@ def own_packages() -> Finding:
                 f"warning: the unrelated distribution {name} {version} is installed and may shadow ours in other "
                 f"directories: pip uninstall {name}"
             )
+    return finding
+
+
+def weights() -> Finding:
+    """Where the pretrained weights of presets are."""
+    finding = Finding(f"pretrained weights (folders of {FOLDERS}, packages)")
+    for name, use in WEIGHTS.items():
+        elsewhere = "not here: taken from the hub when needed" if "/" in name else "not here, and not on the hub"
+        finding.lines.append(f"{name}: {here(name) or elsewhere}  ({use})")
     return finding
 
 

@@ -24,18 +24,20 @@ def locate(name: str, files: tuple[str, ...] = ("config.json", "*.safetensors", 
     Raises:
         UserError: it is in none of these.
     """
+    found = here(name)
+    if found:
+        return found
+    if _on_hub(name):
+        return _from_hub(name, files)
+    raise UserError(f"there are no weights at {name!r}: give a file, a folder, or the name of a model on the hub")
+
+
+def here(name: str) -> Path | None:
+    """The same without the hub and its cache; None where it is not on this machine."""
     looked = [Path(os.path.expanduser(name))]
     for folder in filter(None, os.environ.get(FOLDERS, BY_DEFAULT).split(os.pathsep)):
         looked += [Path(folder) / name, *([Path(folder) / STAGED[name]] if name in STAGED else [])]
-    for path in looked:
-        if path.exists():
-            return path.resolve()
-    packaged = _packaged(name)
-    if packaged:
-        return packaged
-    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _from_hub(name, files)
-    raise UserError(f"there are no weights at {name!r}: give a file, a folder, or the name of a model on the hub")
+    return next((path.resolve() for path in looked if path.exists()), None) or _packaged(name)
 
 
 def locate_text_model(name: str) -> Path:
@@ -49,6 +51,10 @@ def locate_text_model(name: str) -> Path:
         if not (folder / file).is_file():
             raise UserError(f"the text model {name!r} has no {file}: give a folder or hub name of a model that has one")
     return folder
+
+
+def _on_hub(name: str) -> bool:
+    return name.count("/") == 1 and not name.startswith((".", "/", "~"))
 
 
 def _packaged(name: str) -> Path | None:

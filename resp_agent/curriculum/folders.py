@@ -5,7 +5,9 @@ from pathlib import Path
 
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.encoders import make_encoder
+from resp_agent.randomness import digest
 from resp_agent.settings import Settings, fingerprint
+from resp_agent.weights import locate
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class Folders:
         return self.first / f"corpus-{fingerprint(settings.corpus, settings.simulation, settings.seed)}"
 
     def diagnoser(self, settings: Settings, corpus: Corpus) -> Path:
-        """The first-trained diagnoser of these settings, this corpus and so many ranks; other weights at the place
-        that the encoder's settings name make another one."""
+        """The first-trained diagnoser of these settings, this corpus and so many ranks; other weights at the places
+        that the settings name, of the encoder or of a stem, make another one."""
         encoder = make_encoder(settings.diagnoser.encoder, settings.audio).fingerprint
+        stem = settings.diagnoser.stem_weights
+        began = digest(locate(stem).read_bytes()) if stem else ""
         trained = (settings.audio, settings.diagnoser, settings.seed, settings.threads, self.ranks)
-        return self.first / f"diagnoser-{fingerprint(corpus.fingerprint, encoder, *trained)}"
+        return self.first / f"diagnoser-{fingerprint(corpus.fingerprint, encoder, began, *trained)}"
 
     def generator(self, settings: Settings, corpus: Corpus) -> Path:
         """The generator of these settings and this corpus."""

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from jobs.benchmark import make_recordings
+from jobs.benchmarks.corpus import make_recordings
 from jobs.corpus import main
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.listing import PART_ROWS

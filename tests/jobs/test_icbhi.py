@@ -31,8 +31,9 @@ def test_published_rows_are_the_18_of_the_paper_as_shares():
     for row, line in zip(rows, published("table2"), strict=True):
         assert (row.method, row.pretraining) == (line["method"], line["pretraining"])
         assert 100 * row.score == pytest.approx(line["score"])
-        # As printed there: rounded, and once off by a hundredth.
-        assert row.score == pytest.approx((row.specificity + row.sensitivity) / 2, abs=2e-4)
+        # Rounded, and printed for Pham et al. half a point below what its Sp and Se come to.
+        slip = 0.005 if "Pham" in row.method else 0
+        assert row.score + slip == pytest.approx((row.specificity + row.sensitivity) / 2, abs=1e-4)
 
 
 def test_one_row_of_each_kind_has_its_published_neighbours():
@@ -110,7 +111,7 @@ QUICK = ("table2", "--preset", "smoke", "--where", "local", "--seeds", "0")
 
 def test_table_2_runs_on_icbhi_and_repeats_nothing(tmp_path, attempted, capsys):
     root, out = layouts.icbhi(tmp_path / "icbhi"), tmp_path / "out"
-    only = ("AST", "Weaving with anchors")
+    only = ("AST",)
     flags = [*QUICK, "--corpus", f"icbhi={root}", "--out", str(out), "--json", str(tmp_path / "again.json")]
     assert main([*flags, "--only", *only]) == 0
     said = " ".join(capsys.readouterr().out.split())
@@ -132,7 +133,7 @@ def test_table_2_runs_on_icbhi_and_repeats_nothing(tmp_path, attempted, capsys):
             assert row["score"]["mean"] == scores.score
             assert np.sum(found["confusion"]["counts"]) == 24
     assert main([*flags, "--only", *only]) == 0
-    assert len(attempted) == 2
+    assert len(attempted) == 1
 
 
 @pytest.mark.parametrize(

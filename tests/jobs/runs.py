@@ -84,7 +84,7 @@ class Run:
             if beacon and _running(beacon["pid"]) and self.process.pid in _line(beacon["pid"]):
                 self.frozen[beacon["pid"]] = _birth(beacon["pid"])
                 os.kill(beacon["pid"], signal.SIGSTOP)
-                _wait(lambda pid=beacon["pid"]: _state(pid) == "T", 5.0)
+                _wait(lambda pid=beacon["pid"]: _stopped(pid), 5.0)
                 if self._at(place) == beacon:
                     return beacon
                 os.kill(beacon["pid"], signal.SIGCONT)
@@ -180,9 +180,18 @@ def family(pid: int) -> dict[int, str]:
     return {one: names.get(one, "") for one in found}
 
 
-def _stat(pid: int) -> list[str]:
-    """[state, parent, ...] of a process."""
+def _stat(pid: int | str) -> list[str]:
+    """[state, parent, ...] of a process, or of a thread of it as `<pid>/task/<thread>`."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _stopped(pid: int) -> bool:
+    """Whether all its threads stand still: they stop one after the other, and any of them may tell where it is."""
+    try:
+        states = [_stat(f"{pid}/task/{thread.name}")[0] for thread in Path(f"/proc/{pid}/task").iterdir()]
+    except (OSError, IndexError):
+        return False
+    return bool(states) and set(states) <= {"T", "t", "Z", "X"}
 
 
 def _state(pid: int) -> str:

@@ -43,7 +43,7 @@ class Table2Benchmark:
     """File for the table, beside the one in `out`."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of training."""
-    rates: tuple[float, ...] = (0.5,)
+    rates: tuple[float, ...] = (1.0,)
     """Learning rates that every row is trained with, as multiples of the preset's; of several, the one with the best
     mean macro-F1 on validation counts."""
     only: tuple[str, ...] = ()

@@ -2,60 +2,28 @@
 
 import dataclasses
 import json
-import os
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
-
-import tyro
+from dataclasses import dataclass
 
 from jobs.benchmarks import rows
-from jobs.benchmarks.grid import Where, run_grid
-from jobs.benchmarks.outcome import Outcome, choose_rate, verdict
+from jobs.benchmarks.outcome import verdict
 from jobs.benchmarks.present import as_plain, draw, printed
 from jobs.benchmarks.rows import Row
-from jobs.benchmarks.trial import Trial
+from jobs.benchmarks.trained_rows import RowsBenchmark, check_rows, publish, train_rows
 from jobs.console import Console
 from jobs.submitted import refuse_relative
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.resolve import EMBEDDED, resolve_corpus, split_sources
 from resp_agent.curriculum.folders import Folders
-from resp_agent.durable import write_atomic
-from resp_agent.errors import RunFailed
 from resp_agent.report.words import count_of
-from resp_agent.settings import Settings
-from resp_agent.settings.checks import refuse
-
-Flat = tyro.conf.arg(name="")
 
 
 @dataclass(frozen=True)
-class TableBenchmark:
-    """What the tables share. Each row is trained on the training split once for each seed and learning rate, and scored
-    on the test split. A benchmark that was killed goes on by the same command and repeats nothing."""
+class TableBenchmark(RowsBenchmark):
+    """What tables 6 and 7 and the ablation share."""
 
-    out: str = "benchmarks"
-    """Folder of results, table (JSON) and figure. Tables in one folder share the trials that they have in common."""
-    seeds: tuple[int, ...] = (0, 1, 2)
-    """Seeds of training; of the embedded corpus too, which is another one for each. Other corpora are built once."""
-    rates: tuple[float, ...] = (1.0,)
-    """Learning rates that every row is trained with, as multiples of the preset's; of several, the one with
-    the best mean macro-F1 on validation counts."""
     whisper: str = "openai/whisper-tiny.en"
     """Weights of the Whisper encoder: file, folder or hub name."""
-    only: tuple[str, ...] = ()
-    """Titles of rows to train; the others stay in the table without a result of ours."""
-    place: Annotated[Where, Flat] = field(default_factory=Where)
-    settings: Annotated[Settings, Flat] = field(default_factory=Settings)
-
-    def __post_init__(self):
-        refuse(not self.seeds, "a table without a seed has no results: give --seeds at least one")
-        refuse(min(self.rates, default=0) <= 0, "rates are multiples above 0: give --rates at least one")
-        refuse(
-            self.settings.diagnoser.system != "weaving",
-            "the rows of a table choose the system: leave --diagnoser.system out, and choose rows with --only",
-        )
 
 
 @dataclass(frozen=True)
@@ -103,49 +71,20 @@ def ablation(job: AblationBenchmark) -> int:
 
 
 def _run(job: TableBenchmark, name: str, title: str, table: list[Row]) -> int:
-    _check(job, table)
-    console, folders = Console(), Folders.of(job.out, job.out)
-    corpora = _corpora(job, folders, console)
-    wanted = [row for row in table if not job.only or row.title in job.only]
-    trials = {
-        (row.title, rate, seed): _trial(job, row, rate, seed, corpora[seed], folders)
-        for seed in job.seeds
-        for row in wanted
-        for rate in _rates(job)
-    }
-    ended = 0
-    left = len({trial.key for trial in trials.values() if not trial.result})
-    console.say(f"{name}: {count_of(len(trials), 'trial')}, {left} left to do")
-
-    def tell(trial: Trial, result: dict) -> None:
-        nonlocal ended
-        ended += 1
-        said = f"failed: {result['failed']}" if "failed" in result else f"test macro-F1 {result['macro_f1']:.3f}"
-        console.say(f"{ended}/{left}  {trial.title}: {said}")
-
-    found = run_grid(list(trials.values()), job.place, tell)
-    outcomes = [_outcome(job, row, trials, found) for row in table]
-    notes = _notes(job, corpora)
-    sentences = verdict(outcomes)
-    print("\n" + printed(title, outcomes, sentences, notes))
-
-    out = folders.workspace
-    write_atomic(out / f"{name}.json", json.dumps(as_plain(title, outcomes, sentences, notes), indent=1).encode())
-    write_atomic(out / f"{name}.png", draw(title, outcomes, notes[0]))
-    print(f"table {out / f'{name}.json'}\nfigure {out / f'{name}.png'}")
-    if not any(outcome.results for outcome in outcomes):
-        raise RunFailed("no row could be trained: see above why")
-    return 0
-
-
-def _check(job: TableBenchmark, table: Sequence[Row]) -> None:
-    refuse_relative("--out", job.out)
+    check_rows(job, table)
     if job.settings.corpus != EMBEDDED:
         for _, path in split_sources([job.settings.corpus]):
             refuse_relative("--corpus", path or job.settings.corpus)
-    titles = [row.title for row in table]
-    for title in job.only:
-        refuse(title not in titles, f"there is no row {title!r}: choose from {'; '.join(titles)}")
+    console, folders = Console(), Folders.of(job.out, job.out)
+    corpora = _corpora(job, folders, console)
+    outcomes = train_rows(job, name, table, corpora, folders, console)
+    notes = _notes(job, corpora)
+    sentences = verdict(outcomes)
+    print("\n" + printed(title, outcomes, sentences, notes))
+    plain = json.dumps(as_plain(title, outcomes, sentences, notes), indent=1).encode()
+    out = folders.workspace
+    publish({out / f"{name}.json": plain, out / f"{name}.png": draw(title, outcomes, notes[0])}, outcomes)
+    return 0
 
 
 def _corpora(job: TableBenchmark, folders: Folders, console: Console) -> dict[int, Corpus]:
@@ -163,38 +102,6 @@ def _corpora(job: TableBenchmark, folders: Folders, console: Console) -> dict[in
     return made
 
 
-def _rates(job: TableBenchmark) -> list[float]:
-    return [job.settings.diagnoser.training.learning_rate * multiple for multiple in job.rates]
-
-
-def _trial(job: TableBenchmark, row: Row, rate: float, seed: int, corpus: Corpus, folders: Folders) -> Trial:
-    known = row.settings
-    # Workers have working directories of their own.
-    places = {name: _absolute(getattr(known, name)) for name in ("text_model", "stem_weights")}
-    encoder = dataclasses.replace(known.encoder, weights=_absolute(known.encoder.weights))
-    training = dataclasses.replace(known.training, learning_rate=rate)
-    diagnoser = dataclasses.replace(known, **places, encoder=encoder, training=training)
-    return Trial(
-        title=f"{row.title}, seed {seed}, rate {rate:g}",
-        settings=dataclasses.replace(job.settings, seed=seed, diagnoser=diagnoser),
-        corpus=str(corpus.path.resolve()),
-        corpus_fingerprint=corpus.fingerprint,
-        folder=str(folders.workspace / "trials"),
-        features=str(folders.features),
-    )
-
-
-def _absolute(name: str | None) -> str | None:
-    return os.path.abspath(name) if name and os.path.exists(name) else name
-
-
-def _outcome(job: TableBenchmark, row: Row, trials: dict, found: dict[str, dict]) -> Outcome:
-    if job.only and row.title not in job.only:
-        return Outcome(row)
-    results = {rate: {seed: found[trials[row.title, rate, seed].key] for seed in job.seeds} for rate in _rates(job)}
-    return choose_rate(row, results)
-
-
 def _notes(job: TableBenchmark, corpora: dict[int, Corpus]) -> list[str]:
     training, corpus = job.settings.diagnoser.training, next(iter(corpora.values()))
     seeds = f"{count_of(len(job.seeds), 'seed')} ({', '.join(map(str, job.seeds))})"
@@ -204,7 +111,7 @@ def _notes(job: TableBenchmark, corpora: dict[int, Corpus]) -> list[str]:
         f"corpus {job.settings.corpus}: {corpus.describe()}; {seeds}{per_seed}",
         f"preset {job.settings.preset}; every row is trained for {training.steps} steps of {training.batch} recordings "
         f"with the same settings but for what makes the row; its learning rate is the best on validation of "
-        f"{', '.join(f'{rate:g}' for rate in _rates(job))}; the test split is scored once for each trial",
+        f"{', '.join(f'{rate:g}' for rate in job.learning_rates)}; the test split is scored once for each trial",
         "mean ± standard deviation over seeds; tail-F1 is the mean F1 of the 8 rarest labels in training",
         "the paper's figures are of its own corpus, Resp-229k, 16 labels: orders can be compared, values cannot",
     ]

@@ -1,5 +1,6 @@
 """What every system of the diagnoser is: a batch in, logits out, and one loss by the settings."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ class Batch:
     """(B,) label index."""
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, ABC):
     """Base of the systems. Called with a batch it gives the mean loss; `logits` is what a system defines."""
 
     hears = True
@@ -44,9 +45,9 @@ class Classifier(nn.Module):
         """Mean loss of the batch, a scalar."""
         return self.loss(self.logits(batch), batch.labels)
 
+    @abstractmethod
     def logits(self, batch: Batch) -> torch.Tensor:
         """(B, C)."""
-        raise NotImplementedError
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The settings' loss, in fp32."""

@@ -204,8 +204,7 @@ def load_grounding(path: Path) -> Grounding:
         raise UserError(f"the grounder in {folder} was written by another version: train it again")
     taught = tuple(stored.pop("taught"))
     settings, inputs = from_plain(stored), Inputs.load(folder)
-    # The stem's own weights are in the grounder's file.
-    model = Grounder(replace(settings.diagnoser, stem_weights=None), inputs)
+    model = Grounder(settings.diagnoser, replace(inputs, weights_follow=True))
     try:
         model.load_state_dict(load_file(folder / AVERAGED))
     except RuntimeError:

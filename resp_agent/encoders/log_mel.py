@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from resp_agent.audio.features import log_mel
+from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.settings import AudioSettings, fingerprint
 
 VERSION = "log-mel-1"
 
 
 class LogMel:
-    """Implements `AudioEncoder`; see `audio.features.log_mel`."""
+    """Implements `AudioEncoder`; see `waveform_log_mel`."""
 
     def __init__(self, audio: AudioSettings):
         self._audio = audio
@@ -23,4 +22,4 @@ class LogMel:
 
     def encode(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Natural-log mel power of each, (T, M) float32, T being its whole hops."""
-        return [log_mel(torch.from_numpy(waveform), self._audio).numpy() for waveform in waveforms]
+        return [waveform_log_mel(waveform, self._audio) for waveform in waveforms]

@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 
-import librosa
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from resp_agent.corpus.schema import SAMPLE_RATE_HZ, Event
+from resp_agent.corpus.schema import Event
 from resp_agent.diagnoser.grounding import Relevance
 from resp_agent.metrics.pointing import Pointed
 from resp_agent.report import style
-from resp_agent.report.spectrogram import DECIBELS, HIGH_HZ, LOW_HZ, RANGE_DB, TICKS_HZ, mel_db
+from resp_agent.report.spectrogram import over_a_curve
 from resp_agent.report.style import Theme
-
-LONGEST_S = 60.0
-"""Of a longer recording, so many seconds around the most relevant moment are drawn."""
 
 
 def grounding_figure(
@@ -27,19 +23,8 @@ def grounding_figure(
     Args:
         events: those that the phrase is true of come as bands through both parts; None: nobody marked any.
     """
-    start_s, end_s = stretch(len(waveform) / SAMPLE_RATE_HZ, relevance.peak_s)
-    shown = waveform[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)]
-    low, high = librosa.hz_to_mel(LOW_HZ), librosa.hz_to_mel(HIGH_HZ)
     with style.styled(theme):
-        figure = style.new_figure(min(5.0 + 0.3 * (end_s - start_s), 14.0), 3.6)
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2.2, 1), gridspec_kw={"hspace": 0.14})
-        upper.imshow(
-            mel_db(shown), cmap=DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
-            interpolation="nearest", extent=(start_s, end_s, low, high),
-        )  # fmt: skip
-        upper.set_yticks(librosa.hz_to_mel(np.array(TICKS_HZ)), ["100", "500", "1k", "2k", "4k", "8k"])
-        upper.set_ylabel("Hz")
-        upper.set_title(title, parse_math=False)
+        figure, upper, lower = over_a_curve(waveform, relevance.peak_s, title, (0.3, 3.6), (2.2, 1), 0.14)
         lower.step(relevance.seconds, relevance.values, where="mid", color=theme.accent, linewidth=1.6)
         peak = relevance.log_odds.argmax()
         lower.plot(relevance.seconds[peak], relevance.values[peak], "v", color=theme.warm, markersize=7, clip_on=False)
@@ -47,12 +32,9 @@ def grounding_figure(
         lower.set_yticks([0, 0.5, 1])
         lower.set_ylabel("relevance")
         lower.set_xlabel("seconds", loc="left")
-        lower.set_xlim(start_s, end_s)
         lower.grid(axis="y", linewidth=0.8)
         _mark(upper, lower, events or (), theme)
         _legend(lower, events, theme)
-        for ax in (upper, lower):
-            ax.spines[:].set_visible(False)
         return style.to_png(figure)
 
 
@@ -87,14 +69,6 @@ def pointing_figure(scores: Sequence[tuple[str, Pointed, Pointed | None]], title
         below = (0.4, -0.62 / (0.77 * figure.get_figheight()))
         ax.legend(handles=keys, loc="upper center", bbox_to_anchor=below, ncols=4, frameon=False)
         return style.to_png(figure)
-
-
-def stretch(duration_s: float, peak_s: float) -> tuple[float, float]:
-    """(start_s, end_s) of what is drawn: everything, or `LONGEST_S` around the most relevant moment."""
-    if duration_s <= LONGEST_S:
-        return 0.0, duration_s
-    start = min(max(peak_s - LONGEST_S / 2, 0.0), duration_s - LONGEST_S)
-    return start, start + LONGEST_S
 
 
 def _mark(upper: Axes, lower: Axes, events: Sequence[Event], theme: Theme) -> None:

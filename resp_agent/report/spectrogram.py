@@ -6,6 +6,9 @@ from functools import lru_cache
 import librosa
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ, Event, Recording, encode_flac
@@ -27,6 +30,9 @@ _HOP = 160
 DECIBELS = colormaps["magma"].resampled(round(RANGE_DB))
 """One colour a decibel."""
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+TICKS = ("100", "500", "1k", "2k", "4k", "8k")
+DRAWN_S = 60.0
+"""Of a longer recording, so many seconds around the moment that counts are drawn over a curve."""
 
 
 @dataclass(frozen=True)
@@ -111,18 +117,12 @@ def spectrogram_figure(part: Excerpt, span_s: float, theme: Theme) -> bytes:
     """
     order = {kind: at for at, kind in enumerate(style.EVENT_COLOURS)}
     kinds = sorted({event.kind for event in part.events}, key=lambda kind: (order.get(kind, len(order)), kind))
-    low, high = librosa.hz_to_mel(LOW_HZ), librosa.hz_to_mel(HIGH_HZ)
     with style.styled(theme):
         figure = style.new_figure(4.6, 2.55)
         ax = figure.add_axes((0.105, 0.15, 0.775, 0.74))
-        image = ax.imshow(
-            mel_db(part.waveform), cmap=DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
-            interpolation="nearest", extent=(0, max(part.duration_s, 0.01), low, high),
-        )  # fmt: skip
+        image = _show(ax, part.waveform, 0.0, max(part.duration_s, 0.01))
         ax.set_facecolor(theme.faint)
         ax.set_xlim(0, span_s)
-        ax.set_ylim(low, high)
-        ax.set_yticks(librosa.hz_to_mel(np.array(TICKS_HZ)), ["100", "500", "1k", "2k", "4k", "8k"])
         ax.set_xlabel("seconds", labelpad=1)
         ax.text(-0.02, 1.045, "Hz", transform=ax.transAxes, ha="right", color=theme.muted)
         ax.spines[:].set_visible(False)
@@ -134,6 +134,49 @@ def spectrogram_figure(part: Excerpt, span_s: float, theme: Theme) -> bytes:
         bar.ax.set_yticklabels(["−60", "−40", "−20", "0"])
         bar.ax.text(0.0, 1.045, "dB", transform=bar.ax.transAxes, color=theme.muted)
         return style.to_png(figure, crop=False)
+
+
+def over_a_curve(
+    waveform: np.ndarray, peak_s: float, title: str, size: tuple[float, float], heights: tuple[float, float], gap: float
+) -> tuple[Figure, Axes, Axes]:
+    """A recording's spectrogram, under it empty axes on the same seconds: figure, upper and lower axes.
+
+    Args:
+        waveform: (samples,) at 16 kHz; what is drawn of it, `drawn` says.
+        peak_s: the moment that counts.
+        size: inches of width that each second adds, and of height.
+        heights: of the two parts, relative.
+        gap: between them, as a share of their mean height.
+    """
+    start_s, end_s = drawn(len(waveform) / SAMPLE_RATE_HZ, peak_s)
+    figure = style.new_figure(min(5.0 + size[0] * (end_s - start_s), 14.0), size[1])
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=heights, gridspec_kw={"hspace": gap})
+    _show(upper, waveform[round(start_s * SAMPLE_RATE_HZ) : round(end_s * SAMPLE_RATE_HZ)], start_s, end_s)
+    upper.set_ylabel("Hz")
+    upper.set_title(title, parse_math=False)
+    lower.set_xlim(start_s, end_s)
+    for ax in (upper, lower):
+        ax.spines[:].set_visible(False)
+    return figure, upper, lower
+
+
+def drawn(duration_s: float, peak_s: float) -> tuple[float, float]:
+    """(start_s, end_s) of what is drawn over a curve: everything, or `DRAWN_S` around the moment that counts."""
+    if duration_s <= DRAWN_S:
+        return 0.0, duration_s
+    start = min(max(peak_s - DRAWN_S / 2, 0.0), duration_s - DRAWN_S)
+    return start, start + DRAWN_S
+
+
+def _show(ax: Axes, waveform: np.ndarray, start_s: float, end_s: float) -> AxesImage:
+    low, high = librosa.hz_to_mel(LOW_HZ), librosa.hz_to_mel(HIGH_HZ)
+    image = ax.imshow(
+        mel_db(waveform), cmap=DECIBELS, vmin=-RANGE_DB, vmax=0, origin="lower", aspect="auto",
+        interpolation="nearest", extent=(start_s, end_s, low, high),
+    )  # fmt: skip
+    ax.set_ylim(low, high)
+    ax.set_yticks(librosa.hz_to_mel(np.array(TICKS_HZ)), TICKS)
+    return image
 
 
 def _mark_events(ax, part: Excerpt, kinds: list[str], theme: Theme) -> None:

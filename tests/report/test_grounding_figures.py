@@ -10,7 +10,8 @@ from PIL import Image
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ, Event
 from resp_agent.diagnoser.grounding import Relevance
 from resp_agent.metrics.pointing import Pointed
-from resp_agent.report.grounding_figures import LONGEST_S, grounding_figure, pointing_figure, stretch
+from resp_agent.report.grounding_figures import grounding_figure, pointing_figure
+from resp_agent.report.spectrogram import DRAWN_S, drawn
 from resp_agent.report.style import DARK, EVENT_COLOURS, LIGHT
 
 WAVEFORM = 0.01 * np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE_HZ).astype(np.float32)
@@ -49,10 +50,10 @@ def test_unmarked_recordings_are_not_said_to_have_no_event():
 
 
 def test_of_long_recordings_the_stretch_around_the_peak_is_drawn():
-    assert stretch(20.0, 5.0) == (0.0, 20.0)
-    assert stretch(200.0, 100.0) == (100 - LONGEST_S / 2, 100 + LONGEST_S / 2)
-    assert stretch(200.0, 3.0) == (0.0, LONGEST_S)
-    assert stretch(200.0, 199.0) == (200 - LONGEST_S, 200.0)
+    assert drawn(20.0, 5.0) == (0.0, 20.0)
+    assert drawn(200.0, 100.0) == (100 - DRAWN_S / 2, 100 + DRAWN_S / 2)
+    assert drawn(200.0, 3.0) == (0.0, DRAWN_S)
+    assert drawn(200.0, 199.0) == (200 - DRAWN_S, 200.0)
 
 
 def test_every_sound_has_a_row():

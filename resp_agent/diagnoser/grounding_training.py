@@ -1,6 +1,5 @@
 """Training of a grounder on the training split's events; killed at any step, it goes on to the same weights."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +18,10 @@ from resp_agent.errors import UserError
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings, fingerprint
 from resp_agent.settings.grounding import GroundingSettings
-from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.training.checkpoints import digests, read_progress, write_whole
 from resp_agent.training.engine import AVERAGED, Engine
 from resp_agent.training.fit import fit, scheduled
+from resp_agent.training.unfinished import Unfinished
 
 _FRESH = ("words.", "head.")
 """Weights of a diagnoser that a grounder has no use for: it reads other words and names no label."""
@@ -101,8 +101,8 @@ class GroundingLearner:
             RunFailed: a loss is not finite.
         """
         training = self._examples.settings.training
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        for place in (folder, unfinished):
+        unfinished = Unfinished(self._engine, folder)
+        for place in (folder, unfinished.folder):
             found = read_progress(place)
             if found and found["identity"] != self._identity:
                 raise UserError(
@@ -111,22 +111,18 @@ class GroundingLearner:
                 )
         if read_progress(folder):
             return load_grounding(folder)
-        progress = read_progress(unfinished) or {"step": 0, "losses": []}
-        if progress["step"]:
-            verify(unfinished, digests(unfinished))
-            self._engine.load(unfinished)
+        progress = unfinished.resume() or {"step": 0, "losses": []}
         losses = list(progress["losses"])
 
         def after_step(step: int, loss: float) -> None:
             losses.append(loss)
             told({"step": step, "loss": loss})
             if step % training.checkpoint_every == 0 and step < training.steps:
-                write_whole(unfinished, self._engine.save, self._progress(step, losses))
+                unfinished.save(self._progress(step, losses))
 
         fit(self._engine, self._examples, progress["step"], training.steps, scheduled(training), after_step)
         write_whole(folder, self._write, self._progress(training.steps, losses))
-        if self._engine.rank == 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.remove()
         return load_grounding(folder)
 
     def _progress(self, step: int, losses: list[float]) -> dict:

@@ -1,6 +1,5 @@
 """One rank of the diagnoser: it trains first, learns in rounds, assesses, and leaves checkpoints."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +21,12 @@ from resp_agent.diagnoser.systems import build
 from resp_agent.encoders.cache import open_cache
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings
-from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.training.checkpoints import read_progress, verify, write_whole
 from resp_agent.training.distributed import device, gather
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, scheduled
 from resp_agent.training.looks import Looks
+from resp_agent.training.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -85,11 +85,8 @@ class Learner:
         """
         folder, training = Path(folder), self._settings.diagnoser.training
         batches, rate = self._batches(("first",), [], 0.0), scheduled(training)
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        progress = read_progress(unfinished) or {"step": 0, "losses": [], "looks": []}
-        if progress["step"]:
-            verify(unfinished, digests(unfinished))
-            self._engine.load(unfinished)
+        unfinished = Unfinished(self._engine, folder)
+        progress = unfinished.resume() or {"step": 0, "losses": [], "looks": []}
         losses, looks = list(progress["losses"]), Looks(folder, training.patience, progress["looks"])
 
         def after_step(step: int, loss: float) -> bool:
@@ -101,8 +98,7 @@ class Learner:
                 told({"step": step, "macro_f1": self._look(looks, step)})
             if step % training.checkpoint_every == 0 and not (last or looks.over):
                 self._beacon.at("checkpointing first training", step=step)
-                reached = {"step": step, "losses": losses, "looks": looks.scores}
-                write_whole(unfinished, self._engine.save, reached)
+                unfinished.save({"step": step, "losses": losses, "looks": looks.scores})
                 looks.tidy()
             return looks.over
 
@@ -115,8 +111,7 @@ class Learner:
             looks.forget()
         else:
             checkpoint = self._checkpoint(folder, training.steps, losses)[0]
-        if self.rank == 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.remove()
         return checkpoint
 
     def _look(self, looks: Looks, step: int) -> float:

@@ -1,7 +1,6 @@
 """One rank of contrastive pretraining: recordings without labels in, a stem for the diagnoser out."""
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +17,10 @@ from resp_agent.encoders.cache import open_cache
 from resp_agent.errors import UserError
 from resp_agent.randomness import seed_of
 from resp_agent.settings import PretrainingSettings, Settings
-from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.training.checkpoints import write_whole
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, warm_linear
+from resp_agent.training.unfinished import Unfinished
 
 STEM, RECIPE = "stem.safetensors", "pretraining.json"
 
@@ -68,11 +68,8 @@ class Pretrainer:
         The folder gets `stem.safetensors`, the averaged weights of the stem, and `pretraining.json`.
         """
         training = self._pretraining.training
-        unfinished = folder.with_name(folder.name + ".unfinished")
-        progress = read_progress(unfinished) or {"step": 0, "losses": []}
-        if progress["step"]:
-            verify(unfinished, digests(unfinished))
-            self._engine.load(unfinished)
+        unfinished = Unfinished(self._engine, folder)
+        progress = unfinished.resume() or {"step": 0, "losses": []}
         losses, rate = list(progress["losses"]), warm_linear(training)
 
         def after_step(step: int, loss: float) -> None:
@@ -80,12 +77,11 @@ class Pretrainer:
             self._beacon.at("pretraining", step=step)
             told({"step": step, "loss": loss, "learning_rate": rate(step - 1)})
             if step % training.checkpoint_every == 0 and step < training.steps:
-                write_whole(unfinished, self._engine.save, {"step": step, "losses": losses})
+                unfinished.save({"step": step, "losses": losses})
 
         fit(self._engine, self._pairs, progress["step"], training.steps, rate, after_step)
         write_whole(folder, self._write, {"step": training.steps, "losses": losses})
-        if self._engine.rank == 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.remove()
 
     def _write(self, folder: Path) -> None:
         weights = self._engine.averaged()

@@ -28,7 +28,9 @@ def fft_size(audio: AudioSettings) -> int:
     return 1 << (window_samples(audio) - 1).bit_length()
 
 
+# Both are kept for whoever asks next, who may be training.
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def mel_filters(audio: AudioSettings) -> torch.Tensor:
     """(M, bins) triangular mel filters of unit area (librosa, Slaney), float32."""
     filters = librosa.filters.mel(
@@ -38,6 +40,7 @@ def mel_filters(audio: AudioSettings) -> torch.Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def analysis_window(audio: AudioSettings) -> torch.Tensor:
     """The periodic Hann window of `window_samples`."""
     return torch.hann_window(window_samples(audio))

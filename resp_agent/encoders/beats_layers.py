@@ -36,6 +36,8 @@ class PositionalConvolution(nn.Module):
 
 
 @lru_cache(maxsize=64)
+# What is made once may serve training later, whoever asks for it first.
+@torch.inference_mode(False)
 def relative_buckets(length: int, buckets: int, most: int) -> torch.Tensor:
     """(2 length - 1,) bucket of each distance key minus query, from 1 - length to length - 1.
 

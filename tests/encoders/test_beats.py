@@ -111,6 +111,14 @@ def test_distances_have_the_buckets_of_t5():
         assert torch.equal(relative_buckets(length, buckets, most), theirs)
 
 
+def test_what_inference_made_first_serves_training_too():
+    relative_buckets.cache_clear()
+    model, waveform = Beats(TINY), torch.from_numpy(sound(9000))[None]
+    with torch.inference_mode():
+        model.features(waveform)
+    model.features(waveform).sum().backward()
+
+
 def test_units_are_the_nearest_rows():
     torch.manual_seed(0)
     model = BeatsTokenizer(replace(TINY, units=30, unit_width=5)).eval()

@@ -29,8 +29,11 @@ _REQUEST = pa.struct(
         ("seed", pa.uint64()),
         ("content", pa.string()),
         ("hardness", pa.float64()),
+        ("duration_s", pa.float64()),
         ("index", pa.int64()),
         ("generator", pa.string()),
+        ("content_id", pa.string()),
+        ("reference_id", pa.string()),
     ]
 )
 
@@ -64,7 +67,7 @@ SCHEMA = pa.schema(
         pa.field("request", _REQUEST),
     ],
     metadata={
-        "resp_agent_schema": "2",
+        "resp_agent_schema": "3",
         "huggingface": '{"info": {"features": {"audio": {"sampling_rate": 16000, "_type": "Audio"}}}}',
     },
 )

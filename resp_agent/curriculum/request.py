@@ -1,10 +1,15 @@
 """What a curriculum asks for and what it gets: requests and receipts."""
 
+import math
 from dataclasses import asdict, dataclass
 
+from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.randomness import digest
+from resp_agent.settings import AudioSettings
 
 CONTENTS = ("planned", "exemplar")
+SHORTEST_S, LONGEST_S = 0.5, 60.0
+"""Of a clip, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +25,8 @@ class Request:
     """`planned`: a plan written by the planner; `exemplar`: the content of a real recording of the label."""
     hardness: float = 0.0
     """0 to 1: how strongly sampling is pulled to where the diagnoser is unsure."""
+    duration_s: float | None = None
+    """Seconds of each clip, 0.5 to 60; None: the settings' clip length."""
 
     def __post_init__(self):
         if self.count < 1:
@@ -28,6 +35,20 @@ class Request:
             raise ValueError(f"content {self.content!r} is none of {', '.join(CONTENTS)}")
         if not 0 <= self.hardness <= 1:
             raise ValueError(f"hardness {self.hardness} is outside 0 to 1")
+        if self.duration_s is not None and not SHORTEST_S <= self.duration_s <= LONGEST_S:
+            raise ValueError(f"a duration of {self.duration_s:g} s is outside {SHORTEST_S:g} to {LONGEST_S:g} s")
+
+    def seconds(self, audio: AudioSettings) -> float:
+        """Seconds of each clip."""
+        return audio.clip_s if self.duration_s is None else self.duration_s
+
+    def frames(self, audio: AudioSettings) -> int:
+        """Frames that cover each clip."""
+        return math.ceil(round(self.seconds(audio) * 1000 / audio.hop_ms, 6))
+
+    def samples(self, audio: AudioSettings) -> int:
+        """Samples of each clip."""
+        return round(self.seconds(audio) * SAMPLE_RATE_HZ)
 
     def name(self, generator: str) -> str:
         """Content name of what a generator (by fingerprint) makes of this request."""

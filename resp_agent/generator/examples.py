@@ -9,68 +9,63 @@ import numpy as np
 import torch
 
 from resp_agent.encoders.units import Codebook
-from resp_agent.errors import UserError
+from resp_agent.generator.content import content_of_units
 from resp_agent.generator.flow import FlowBatch, Tokens
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import PlannerBatch, Vocabulary
-from resp_agent.generator.style import normalise, pooled, restyle, summary
+from resp_agent.generator.style import (
+    Conditions,
+    Style,
+    conditions_of,
+    content_of,
+    level_of,
+    log_content,
+    normalise,
+    pooled,
+    put_on,
+    take_apart,
+)
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 
 
-def heard(material: Material, index: int, keep: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, str]:
-    """A window of a recording, as it is and as heard in a drawn style (its own with probability `keep`).
+def overheard(material: Material, index: int, keep: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A window of a recording, and its content as it would be known from another style (its own with probability
+    `keep`): put on that style and taken off again. What a style hides is lost on the way.
 
     Returns:
-        Both log-mels, (T, M) each, normalised under the style they are heard in, and the name of the second one's.
+        (T, M) log-mel and (T, M) content, its mean level 1.
     """
-    own = material.bank[material.recordings[index].style]
-    window = material.window(index, rng)
-    names = [name for name in material.bank.names if name != own.name]
-    if not names or rng.random() < keep:
-        return normalise(window, own), normalise(window, own), own.name
-    other = material.bank[names[rng.integers(len(names))]]
-    quiet = material.quiet[material.bank.draw(other.name, rng)]
-    return normalise(window, own), normalise(restyle(window, own, other, quiet, rng), other), other.name
+    own, window, bank = material.style(index), material.window(index, rng), material.bank
+    sound, heard_in = take_apart(window), own
+    others = [name for name in bank.names if name != own.name]
+    if others and rng.random() >= keep:
+        heard_in = bank[others[rng.integers(len(others))]]
+        references = bank.references(heard_in.name, ()) or [index]
+        reference = references[rng.integers(len(references))]
+        content = content_of(sound, own, level_of(sound, own) - material.label_level(index), bank.loudest)
+        sound = take_apart(put_on(content, heard_in, material.conditions(reference), rng))
+    return window, content_of(sound, heard_in, level_of(sound, heard_in), bank.loudest)
 
 
-def flow_condition(material: Material, target: str, source: str, reference: int, label: str | None) -> np.ndarray:
-    """(10M + C,) float32: the style to render, the style the units were heard in, its reference, the label."""
-    bank = material.bank
-    told = np.array([label == one for one in material.labels], np.float32)
-    return np.concatenate([bank.vector(target), bank.vector(source), summary(material.normal(reference)), told])
+def flow_condition(material: Material, style: Style, conditions: Conditions) -> np.ndarray:
+    """(4M + 1,) float32: the style to render, and the conditions of a recording in it."""
+    noise = np.log(conditions.quiet.mean(0)) - style.noise
+    own = np.concatenate([[conditions.level], conditions.colour, noise])
+    return np.concatenate([material.bank.vector(style.name), own.astype(np.float32)])
 
 
-def planner_slots(material: Material, style: str, reference: int, slots: int) -> np.ndarray:
-    """(slots, 6M) float32: the style's measurements and the reference's pooled features."""
-    features = pooled(material.normal(reference), slots)
-    return np.concatenate([np.repeat(material.bank.vector(style)[None], slots, 0), features], 1)
-
-
-def usable(material: Material) -> list[int]:
-    """Recordings whose style some other patient was heard in too: the others have no reference to learn from.
-
-    Raises:
-        UserError: there is none.
-    """
-    chosen = [
-        index
-        for index, recording in enumerate(material.recordings)
-        if material.bank.references(recording.style, recording.patient_id)
-    ]
-    if not chosen:
-        raise UserError(
-            f"each style of the training split ({', '.join(material.bank.names)}) was heard in one patient only, so "
-            "nothing can serve as a style reference: add recordings of a second patient"
-        )
-    return chosen
+def planner_slots(material: Material, reference: int, slots: int) -> np.ndarray:
+    """(slots, 4M) float32: a style's measurements and a reference's pooled features."""
+    vector = material.bank.vector(material.recordings[reference].style)
+    return np.concatenate([np.repeat(vector[None], slots, 0), pooled(material.normal(reference), slots)], 1)
 
 
 class Draw:
     """Draws recordings: every label as likely as any other for half of the examples, every recording for the rest."""
 
     def __init__(self, material: Material):
-        self._all = usable(material)
+        self._all = list(range(len(material.recordings)))
         groups: dict[str, list[int]] = {}
         for index in self._all:
             groups.setdefault(material.recordings[index].label, []).append(index)
@@ -84,7 +79,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class FlowExamples:
-    """Back-translation: units of a restyled copy in, the recording itself out."""
+    """Back-translation: a recording's content as known from another style in, the recording itself out."""
 
     settings: Settings
     material: Material
@@ -102,16 +97,18 @@ class FlowExamples:
     def _example(self, step: int, index: int, time: float) -> dict[str, np.ndarray]:
         rng, flow = stream(self.settings.seed, "flow", step, index), self.settings.generator.flow
         chosen = self.draw(rng)
-        recording = self.material.recordings[chosen]
-        clean, copy, source = heard(self.material, chosen, flow.keep_style, rng)
-        reference = self.material.bank.reference(recording.style, recording.patient_id, rng)
-        target = self.tokens.encode(clean, flow.frames_per_token)
-        label = None if rng.random() < flow.drop_label else recording.label
+        style = self.material.style(chosen)
+        window, content = overheard(self.material, chosen, flow.keep_style, rng)
+        if rng.random() < flow.from_units:
+            content = content_of_units(self.codebook, self.codebook.encode(log_content(content)))
+        conditions = conditions_of(take_apart(window), style)
+        draft = normalise(put_on(content, style, conditions, rng), style)
+        target = self.tokens.encode(normalise(window, style))
         return {
             "target": target,
             "noise": rng.standard_normal(target.shape).astype(np.float32),
-            "units": group_units(self.codebook.encode(copy), flow.frames_per_token),
-            "style": flow_condition(self.material, recording.style, source, reference, label),
+            "draft": self.tokens.encode(draft),
+            "style": flow_condition(self.material, style, conditions),
             "time": np.float32(time),
             "drop": np.bool_(rng.random() < flow.drop_condition),
             "mask": np.ones(len(target), bool),
@@ -124,7 +121,7 @@ class FlowExamples:
 
 @dataclass(frozen=True)
 class PlannerExamples:
-    """Units of recordings, as heard in their own or another style, with a reference of that style."""
+    """Units of recordings' contents, as known from their own or another style, with a reference of their style."""
 
     settings: Settings
     material: Material
@@ -139,18 +136,16 @@ class PlannerExamples:
     def _example(self, step: int, index: int) -> dict[str, np.ndarray]:
         rng, planner = stream(self.settings.seed, "planner", step, index), self.settings.generator.planner
         chosen = self.draw(rng)
-        recording = self.material.recordings[chosen]
-        _, copy, style = heard(self.material, chosen, planner.keep_style, rng)
-        if not self.material.bank.references(style, recording.patient_id):
-            _, copy, style = heard(self.material, chosen, 1.0, rng)
-        reference = self.material.bank.reference(style, recording.patient_id, rng)
-        units = self.codebook.encode(copy)
+        recording, bank = self.material.recordings[chosen], self.material.bank
+        _, content = overheard(self.material, chosen, planner.keep_style, rng)
+        references = bank.references(recording.style, {recording.patient_id}) or [chosen]
+        units = self.codebook.encode(log_content(content))
         if len(self.material.log_mels[chosen]) <= self.material.frames:
             units = np.append(units, self.vocabulary.end)
         told = rng.random() >= planner.drop_narrative
         return {
             "units": units,
-            "slots": planner_slots(self.material, style, reference, planner.style_slots),
+            "slots": planner_slots(self.material, references[rng.integers(len(references))], planner.style_slots),
             "label": np.int64(self.vocabulary.label(None if rng.random() < planner.drop_label else recording.label)),
             "words": np.array(self.vocabulary.bag(recording.narrative) if told else [], np.int64),
         }
@@ -158,13 +153,6 @@ class PlannerExamples:
     def collate(self, examples: list[dict[str, np.ndarray]]) -> PlannerBatch:
         """Examples as tensors, padded to the longest with -1."""
         return PlannerBatch(**{name: _padded([example[name] for example in examples], -1) for name in examples[0]})
-
-
-def group_units(units: np.ndarray, frames: int) -> np.ndarray:
-    """(..., T) units to (..., ceil(T / frames), frames): those of each token, the last unit repeated to fill it."""
-    extra = -units.shape[-1] % frames
-    filled = np.concatenate([units, np.repeat(units[..., -1:], extra, -1)], -1)
-    return filled.reshape(*units.shape[:-1], -1, frames)
 
 
 def _padded(arrays: list[np.ndarray], filler: int) -> torch.Tensor:

@@ -1,10 +1,9 @@
-"""Conditional flow matching: units and a style to style-normalised log-mel.
+"""Conditional flow matching: a content, drafted in a style, to style-normalised log-mel.
 
 The path is the straight one, x_t = (1 - t) noise + t data, whose velocity is data - noise (Lipman et al. 2023,
 arXiv 2210.02747, eq. 20 to 23 with sigma_min = 0). A small DiT (Peebles and Xie 2023) predicts it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,15 +11,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from resp_agent.generator.solver import SOLVERS, even_times, warped_times
 from resp_agent.settings import FlowSettings
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """Style-normalised frames as tokens: neighbours stacked, in whitened principal coordinates.
-
-    What the coordinates leave out is noise-like; `decode` draws it anew, so rendered sound is not smoother than real.
-    """
+    """Style-normalised frames as tokens: neighbours stacked, in whitened principal coordinates."""
 
     mean: np.ndarray
     """(frames M,) float32."""
@@ -28,8 +25,6 @@ class Tokens:
     """(D, frames M) float32, orthonormal."""
     scale: np.ndarray
     """(D,) float32 standard deviation along each direction."""
-    left_out: np.ndarray
-    """(frames M - D, frames M) float32: the other principal directions, each as long as its standard deviation."""
 
     @classmethod
     def fit(cls, normals: list[np.ndarray], frames: int, components: int) -> "Tokens":
@@ -41,33 +36,29 @@ class Tokens:
         basis, scale = vectors[:, ::-1].T, np.sqrt(np.maximum(values[::-1], 1e-6))
         # The sign of an eigenvector is arbitrary: its largest entry is made positive.
         basis = basis * np.sign(basis[np.arange(len(basis)), np.abs(basis).argmax(1)])[:, None]
-        kept, left_out = slice(0, components), basis[components:] * scale[components:, None]
         # safetensors writes memory as it lies, so what is saved must lie in order.
-        return cls(*(np.ascontiguousarray(value, np.float32) for value in (mean, basis[kept], scale[kept], left_out)))
+        arrays = (mean, basis[:components], scale[:components])
+        return cls(*(np.ascontiguousarray(value, np.float32) for value in arrays))
 
-    def encode(self, normal: np.ndarray, frames: int) -> np.ndarray:
+    def encode(self, normal: np.ndarray) -> np.ndarray:
         """(T, M) to (ceil(T / frames), D); the last frame is repeated to fill the last token."""
-        return ((_stack(normal, frames) - self.mean) @ self.basis.T) / self.scale
+        stacked = _stack(normal, len(self.mean) // normal.shape[1])
+        return ((stacked - self.mean) @ self.basis.T) / self.scale
 
-    def decode(self, coordinates: np.ndarray, frames: int, rng: np.random.Generator) -> np.ndarray:
-        """(S, D) to (S frames, M)."""
-        noise = rng.standard_normal((len(coordinates), len(self.left_out))).astype(np.float32) @ self.left_out
-        stacked = (coordinates * self.scale) @ self.basis + self.mean + noise
-        return stacked.reshape(len(coordinates) * frames, -1)
+    def decode(self, coordinates: np.ndarray, draft: np.ndarray) -> np.ndarray:
+        """(S, D) and a (T, M) draft to (T, M): the draft, brought to the coordinates.
+
+        What the coordinates leave out is noise-like and stays the draft's: what is rendered is not smoother than sound.
+        """
+        stacked = _stack(draft, len(self.mean) // draft.shape[1])
+        moved = stacked + ((coordinates - self.encode(draft)) * self.scale) @ self.basis
+        return moved.reshape(-1, draft.shape[1])[: len(draft)]
 
 
 def _stack(frames_by_band: np.ndarray, frames: int) -> np.ndarray:
     extra = -len(frames_by_band) % frames
     padded = np.concatenate([frames_by_band, np.repeat(frames_by_band[-1:], extra, 0)]) if extra else frames_by_band
     return padded.reshape(len(padded) // frames, -1)
-
-
-def euler(velocity: Callable[[torch.Tensor, float], torch.Tensor], noise: torch.Tensor, steps: int) -> torch.Tensor:
-    """Carries `noise` from t = 0 to t = 1 along `velocity(x, t)` in equal Euler steps."""
-    x = noise
-    for step in range(steps):
-        x = x + velocity(x, step / steps) / steps
-    return x
 
 
 @dataclass(frozen=True)
@@ -78,14 +69,14 @@ class FlowBatch:
     """(B, S, D) tokens of the recording."""
     noise: torch.Tensor
     """(B, S, D) standard normal."""
-    units: torch.Tensor
-    """(B, S, frames) int64."""
+    draft: torch.Tensor
+    """(B, S, D) tokens of the draft: the recording's content, known from another style, put on its own."""
     style: torch.Tensor
-    """(B, V) styles and reference."""
+    """(B, V) style and conditions."""
     time: torch.Tensor
     """(B,) from 0, noise, to 1, data."""
     drop: torch.Tensor
-    """(B,) bool, true where units and style are withheld."""
+    """(B,) bool, true where draft and style are withheld."""
     mask: torch.Tensor
     """(B, S) bool, true for real tokens."""
 
@@ -116,25 +107,15 @@ class Block(nn.Module):
 
 
 class Flow(nn.Module):
-    """Velocity of noisy tokens, given units, styles and a reference."""
+    """Velocity of noisy tokens, given a draft, a style and conditions."""
 
-    def __init__(
-        self, settings: FlowSettings, units: int, dimensions: int, style_size: int, centroids: np.ndarray | None = None
-    ):
+    def __init__(self, settings: FlowSettings, dimensions: int, style_size: int):
         super().__init__()
         width = settings.width
-        bands = width if centroids is None else centroids.shape[1]
-        self.units = nn.Embedding(units + 1, bands)
-        if centroids is not None:
-            with torch.no_grad():
-                self.units.weight[:units] = torch.from_numpy(centroids)
-                self.units.weight[units] = 0
-        self.withheld = units
-        self.place_units = nn.Linear(bands * settings.frames_per_token, width)
+        self.place_draft, self.place_noisy = nn.Linear(dimensions, width), nn.Linear(dimensions, width)
         self.near = nn.Conv1d(width, width, 5, padding=2)
-        self.place_noisy = nn.Linear(dimensions, width)
         self.style = nn.Sequential(nn.Linear(style_size, width), nn.SiLU(), nn.Linear(width, width))
-        self.no_style = nn.Parameter(torch.zeros(width))
+        self.no_draft, self.no_style = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(32, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(Block(width, settings.heads) for _ in range(settings.layers))
         self.last = nn.Linear(width, 2 * width)
@@ -147,7 +128,7 @@ class Flow(nn.Module):
         dtype = self.out.weight.dtype
         target, noise, time = (one.to(dtype) for one in (batch.target, batch.noise, batch.time))
         t = time[:, None, None]
-        predicted = self.velocity((1 - t) * noise + t * target, time, batch.units, batch.style, batch.drop, batch.mask)
+        predicted = self.velocity((1 - t) * noise + t * target, time, batch.draft, batch.style, batch.drop, batch.mask)
         error = (predicted - (target - noise)).float().square().mean(-1) * batch.mask
         return (error.sum(1) / batch.mask.sum(1)).mean()
 
@@ -155,14 +136,13 @@ class Flow(nn.Module):
         self,
         x: torch.Tensor,
         time: torch.Tensor,
-        units: torch.Tensor,
+        draft: torch.Tensor,
         style: torch.Tensor,
         drop: torch.Tensor,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """(B, S, D) noisy tokens at (B,) times -> (B, S, D) velocity."""
-        units = torch.where(drop[:, None, None], self.withheld, units)
-        content = self.place_units(self.units(units).flatten(2))
+        content = torch.where(drop[:, None, None], self.no_draft, self.place_draft(draft.to(x.dtype)))
         if mask is not None:
             content = content * mask[..., None]
         content = content + self.near(content.transpose(1, 2)).transpose(1, 2)
@@ -177,26 +157,26 @@ class Flow(nn.Module):
         return self.out(functional.layer_norm(h, h.shape[-1:]) * (1 + scale) + shift)
 
     @torch.inference_mode()
-    def sample(
-        self, units: torch.Tensor, style: torch.Tensor, noise: torch.Tensor, steps: int, guidance: float
-    ) -> torch.Tensor:
-        """Tokens (B, S, D) for units (B, S, frames) and styles (B, V), from `noise` (B, S, D).
+    def sample(self, draft: torch.Tensor, style: torch.Tensor, noise: torch.Tensor, how: FlowSettings) -> torch.Tensor:
+        """Tokens (B, S, D) for drafts (B, S, D) and styles (B, V), from `noise` (B, S, D).
 
-        `guidance` w gives w conditional + (1 - w) unconditional velocity, both in one batch of 2B; 1 is no guidance.
+        `how.guidance` w gives w conditional + (1 - w) unconditional velocity, both in one batch of 2B; 1 is none.
         """
-        count = len(units)
-        keep = torch.zeros(count, dtype=torch.bool, device=units.device)
-        if guidance == 1:
-            return euler(lambda x, t: self.velocity(x, x.new_full((count,), t), units, style, keep), noise, steps)
+        count = len(draft)
+        keep = torch.zeros(count, dtype=torch.bool, device=draft.device)
         drop = torch.cat([keep, ~keep])
+
+        def conditional(x: torch.Tensor, t: float) -> torch.Tensor:
+            return self.velocity(x, x.new_full((count,), t), draft, style, keep)
 
         def guided(x: torch.Tensor, t: float) -> torch.Tensor:
             both = self.velocity(
-                x.repeat(2, 1, 1), x.new_full((2 * count,), t), units.repeat(2, 1, 1), style.repeat(2, 1), drop
+                x.repeat(2, 1, 1), x.new_full((2 * count,), t), draft.repeat(2, 1, 1), style.repeat(2, 1), drop
             )
-            return guidance * both[:count] + (1 - guidance) * both[count:]
+            return how.guidance * both[:count] + (1 - how.guidance) * both[count:]
 
-        return euler(guided, noise, steps)
+        times = (warped_times if how.warp else even_times)(how.solver_steps + 1)
+        return SOLVERS[how.solver](conditional if how.guidance == 1 else guided, noise, times)
 
 
 def _waves(position: torch.Tensor, width: int) -> torch.Tensor:

@@ -30,7 +30,7 @@ class OracleGenerator:
 
     def _make(self, request: Request, index: int) -> Recording:
         rng = stream(request.seed, "clip", index, "oracle")
-        drawn = simulate(request.label, request.style, rng, self._settings.audio.clip_s)
+        drawn = simulate(request.label, request.style, rng, request.seconds(self._settings.audio))
         patient = asdict(drawn.patient)
         clip = clip_of(
             request, self.fingerprint, index, drawn.waveform, *2 * (_told(request, drawn, patient),), drawn.events

@@ -28,13 +28,14 @@ class StyleTransferGenerator:
 
     def _make(self, request: Request, index: int) -> Recording:
         material, rng = self._material, stream(request.seed, "clip", index, "content")
-        content, reference = material.content(request.label, request.style, rng)
-        normal = material.normal(content)
-        start = rng.integers(max(len(normal) - material.frames, 0) + 1)
-        moved = denormalise(normal[start : start + material.frames], material.bank[request.style])
-        # A short recording is repeated: clips have one length.
-        moved = np.take(moved, np.arange(material.frames) % len(moved), axis=0)[None]
+        content, reference = material.pick(request.label, request.style, rng)
+        normal, frames = material.normal(content), request.frames(self._settings.audio)
+        start = rng.integers(max(len(normal) - frames, 0) + 1)
+        moved = denormalise(normal[start : start + frames], material.bank[request.style])
+        # A short recording is repeated.
+        moved = np.take(moved, np.arange(frames) % len(moved), axis=0)[None]
         phases = [stream(request.seed, "clip", index, "phase")]
         waveform = vocode(moved, self._settings.audio, self._settings.generator.griffin_lim_iterations, phases)[0]
+        waveform = waveform[: request.samples(self._settings.audio)]
         recordings = material.recordings
         return clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])

@@ -15,9 +15,10 @@ from resp_agent.corpus.schema import Event, Recording, from_pcm, from_table, to_
 from resp_agent.curriculum.request import Request, Shard
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
-from resp_agent.generator.examples import flow_condition, group_units, planner_slots
+from resp_agent.generator.content import Content, compose, content_of_units
+from resp_agent.generator.examples import flow_condition, planner_slots
 from resp_agent.generator.planner import PlannerBatch
-from resp_agent.generator.style import denormalise
+from resp_agent.generator.style import denormalise, log_content, normalise, put_on
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
 from resp_agent.generator.vocoder import vocode
 from resp_agent.randomness import stream
@@ -61,40 +62,37 @@ class PlannedGenerator:
         ]
 
     def _make(self, request: Request, indices: range) -> list[Recording]:
-        material = self._models.material
-        drawn = [
-            material.content(request.label, request.style, _stream(request, index, "content")) for index in indices
-        ]
-        contents, references = [content for content, _ in drawn], [reference for _, reference in drawn]
-        units = np.stack(
-            [
-                self._exemplar(content, _stream(request, i, "window"))
-                for i, content in zip(indices, contents, strict=True)
-            ]
-        )
+        material, frames = self._models.material, request.frames(self._settings.audio)
+        picked = [material.pick(request.label, request.style, _stream(request, index, "content")) for index in indices]
         if request.content == "planned":
-            units = self._plan(request, indices, contents, units)
-        log_mels = self._render(request, indices, units, contents, references)
+            contents = self._plan(request, indices, [content for content, _ in picked], frames)
+        else:
+            how = self._settings.generator.composition
+            contents = [
+                compose(material, content, reference, frames, how, _stream(request, index, "composition"))
+                for index, (content, reference) in zip(indices, picked, strict=True)
+            ]
+        log_mels = self._render(request, indices, contents, [reference for _, reference in picked])
         rngs = [_stream(request, index, "phase") for index in indices]
         audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs)
         recordings = material.recordings
         return [
-            clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])
-            for index, waveform, content, reference in zip(indices, audio, contents, references, strict=True)
+            clip_of(
+                request,
+                self.fingerprint,
+                index,
+                waveform[: request.samples(self._settings.audio)],
+                recordings[content.recording],
+                recordings[reference],
+                content.events,
+            )
+            for index, waveform, content, (_, reference) in zip(indices, audio, contents, picked, strict=True)
         ]
 
-    def _exemplar(self, content: int, rng: np.random.Generator) -> np.ndarray:
-        """(T,) units of a window of a real recording; a short one is repeated to fill the clip."""
-        material = self._models.material
-        normal = material.normal(content)
-        start = rng.integers(max(len(normal) - material.frames, 0) + 1)
-        return np.resize(self._models.codebook.encode(normal[start : start + material.frames]), material.frames)
+    def _plan(self, request: Request, indices: range, picked: list[int], frames: int) -> list[Content]:
+        """Contents of units that the planner writes, with the narratives of the picked recordings of the label.
 
-    def _plan(self, request: Request, indices: range, contents: list[int], real: np.ndarray) -> np.ndarray:
-        """(B, T) units, written as they would be heard in the style that the label's recording was heard in.
-
-        They go on from the first `opening_share` of `real`, (B, T) units of recordings of the label. The flow was
-        trained to render what was heard in one style in another, so that is what it is given.
+        The first `opening_share` of a plan is the recording's own.
         """
         models, planner = self._models, self._settings.generator.planner
         if models.planner is None:
@@ -103,12 +101,12 @@ class PlannedGenerator:
                 "ask it for exemplar content, or train one with --generator.content planned"
             )
         material, slots = models.material, []
-        for index, content in zip(indices, contents, strict=True):
+        for index, content in zip(indices, picked, strict=True):
             recording = material.recordings[content]
-            others = material.bank.references(recording.style, recording.patient_id)
-            heard = others[_stream(request, index, "reference").integers(len(others))] if others else content
-            slots.append(planner_slots(material, recording.style, heard, planner.style_slots))
-        bags = [models.vocabulary.bag(material.recordings[content].narrative) for content in contents]
+            others = material.bank.references(recording.style, {recording.patient_id}) or [content]
+            heard = others[_stream(request, index, "reference").integers(len(others))]
+            slots.append(planner_slots(material, heard, planner.style_slots))
+        bags = [models.vocabulary.bag(material.recordings[content].narrative) for content in picked]
         words = np.full((len(bags), max(map(len, bags), default=0) or 1), -1, np.int64)
         for row, bag in zip(words, bags, strict=True):
             row[: len(bag)] = bag
@@ -117,41 +115,49 @@ class PlannedGenerator:
             torch.full((len(bags),), models.vocabulary.label(request.label)),
             torch.from_numpy(words),
         )
-        opening = real[:, : round(planner.opening_share * material.frames)]
-        left = material.frames - opening.shape[1]
-        draws = np.stack([_stream(request, index, "units").random(left) for index in indices])
+        opened = round(planner.opening_share * frames)
+        opening = np.stack([self._opening(content, opened) for content in picked])
+        draws = np.stack([_stream(request, index, "units").random(frames - opened) for index in indices])
         where = next(models.planner.parameters()).device
-        return models.planner.write(
+        units = models.planner.write(
             on_device(batch, where), opening, draws, planner.temperature, planner.top_p, planner.guidance
         )
+        # Units were learned from contents of mean level 1, and a label has a level of its own.
+        louder = np.exp(material.bank.label_levels[request.label])
+        return [
+            Content(louder * content_of_units(models.codebook, row), (), content)
+            for row, content in zip(units, picked, strict=True)
+        ]
 
-    def _render(
-        self, request: Request, indices: range, units: np.ndarray, contents: list[int], references: list[int]
-    ) -> np.ndarray:
-        """(B, T, M) log-mel in the requested style."""
+    def _opening(self, content: int, frames: int) -> np.ndarray:
+        """(frames,) units of the start of a recording; a short one is repeated."""
+        material = self._models.material
+        level = np.exp(material.label_level(content))
+        power = material.content(content)[:frames] / level
+        return np.resize(self._models.codebook.encode(log_content(power)), frames)
+
+    def _render(self, request: Request, indices: range, contents: list[Content], references: list[int]) -> np.ndarray:
+        """(B, T, M) log-mel in the requested style, under the conditions of the references."""
         models, flow = self._models, self._settings.generator.flow
-        material, tokens = models.material, models.tokens
-        grouped = group_units(units, flow.frames_per_token)
-        label = request.label if flow.drop_label < 1 else None
-        sources = [material.recordings[content].style for content in contents]
-        style = np.stack(
+        material, tokens, style = models.material, models.tokens, models.material.bank[request.style]
+        conditions = [material.conditions(reference) for reference in references]
+        drafts = [
+            normalise(put_on(content.power, style, own, _stream(request, index, "noise")), style)
+            for index, content, own in zip(indices, contents, conditions, strict=True)
+        ]
+        coordinates = np.stack([tokens.encode(draft) for draft in drafts])
+        told = np.stack([flow_condition(material, style, own) for own in conditions])
+        noise = np.stack(
             [
-                flow_condition(material, request.style, source, reference, label)
-                for source, reference in zip(sources, references, strict=True)
+                _stream(request, index, "flow").standard_normal(coordinates.shape[1:]).astype(np.float32)
+                for index in indices
             ]
         )
-        shape = (grouped.shape[1], len(tokens.basis))
-        noise = np.stack(
-            [_stream(request, index, "flow").standard_normal(shape).astype(np.float32) for index in indices]
-        )
         where = next(models.flow.parameters()).device
-        inputs = on_device(tuple(torch.from_numpy(one) for one in (grouped, style, noise)), where)
-        made = models.flow.sample(*inputs, flow.euler_steps, flow.guidance).float().cpu().numpy()
-        normal = [
-            tokens.decode(one, flow.frames_per_token, _stream(request, index, "residual"))[: units.shape[1]]
-            for index, one in zip(indices, made, strict=True)
-        ]
-        return denormalise(np.stack(normal), material.bank[request.style])
+        inputs = on_device(tuple(torch.from_numpy(one) for one in (coordinates, told, noise)), where)
+        made = models.flow.sample(*inputs, flow).float().cpu().numpy()
+        normal = [tokens.decode(one, draft) for one, draft in zip(made, drafts, strict=True)]
+        return denormalise(np.stack(normal), style)
 
 
 def check(request: Request) -> None:
@@ -197,7 +203,13 @@ def clip_of(
         symptoms=content.symptoms,
         history=content.history,
         quality=quality(audio),
-        request={**asdict(request), "index": index, "generator": generator},
+        request={
+            **asdict(request),
+            "index": index,
+            "generator": generator,
+            "content_id": content.id or None,
+            "reference_id": reference.id or None,
+        },
     )
 
 

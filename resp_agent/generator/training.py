@@ -16,11 +16,12 @@ from torch import nn
 
 from resp_agent.corpus.schema import Recording
 from resp_agent.encoders.units import Codebook
-from resp_agent.errors import RunFailed
-from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, heard
+from resp_agent.errors import RunFailed, UserError
+from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, overheard
 from resp_agent.generator.flow import Flow, Tokens
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import Planner, Vocabulary
+from resp_agent.generator.style import log_content, normalise
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings, TrainingSettings, fingerprint
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
@@ -81,12 +82,13 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
     told = progress.at if progress else lambda phase, **where: None
     told("preparing generator training")
     material = Material.of(train, settings.audio)
+    _refuse_single_patients(material)
     codebook, tokens = _fit_codes(settings, material)
     vocabulary = Vocabulary.fit(
         codebook.units, material.labels, [one.narrative for one in train], settings.generator.planner.narrative_words
     )
     draw = Draw(material)
-    planner, flow = _models(settings, codebook, tokens, vocabulary)
+    planner, flow = _models(settings, tokens, vocabulary)
     writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
     rendering = FlowExamples(settings, material, codebook, tokens, draw)
     chosen, work = settings.generator, folder / UNFINISHED
@@ -131,7 +133,7 @@ def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> 
     tokens = Tokens(**load_arrays(final / "tokens.safetensors"))
     told = json.loads((final / "vocabulary.json").read_text())
     vocabulary = Vocabulary(told["units"], tuple(told["labels"]), tuple(told["words"]))
-    planner, flow = _models(settings, codebook, tokens, vocabulary)
+    planner, flow = _models(settings, tokens, vocabulary)
     for model, name in ((planner, "planner"), (flow, "flow")):
         if model is None:
             continue
@@ -153,30 +155,38 @@ def _same(stored: dict, name: str, folder: Path) -> None:
         )
 
 
+def _refuse_single_patients(material: Material) -> None:
+    bank = material.bank
+    if not any(bank.references(one.style, {one.patient_id}) for one in material.recordings):
+        raise UserError(
+            f"each style of the training split ({', '.join(bank.names)}) was heard in one patient only, so "
+            "nothing can serve as a style reference: add recordings of a second patient"
+        )
+
+
 def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens]:
-    """Units are fitted on recordings as they are and on restyled copies: a sound has one codebook in every style."""
+    """Units are fitted on contents as they are known from every style: a sound has one codebook in all of them."""
     chosen, seed = settings.generator, settings.seed
-    draw, patches = Draw(material), []
+    draw, contents, normals = Draw(material), [], []
     for index in range(len(material.recordings)):
         # Drawn as in training, half of them label by label: common breathing leaves units to rare sounds.
         rng = stream(seed, "units", index)
-        patches += heard(material, draw(rng), 0.0, rng)[:2]
-    codebook = Codebook.fit(np.concatenate(patches), chosen.units, seed, chosen.unit_components)
-    return codebook, Tokens.fit(patches[::2], chosen.flow.frames_per_token, chosen.flow.components)
+        recording = draw(rng)
+        for keep in (1.0, 0.0):
+            window, content = overheard(material, recording, keep, rng)
+            contents.append(log_content(content))
+        normals.append(normalise(window, material.style(recording)))
+    codebook = Codebook.fit(np.concatenate(contents), chosen.units, seed, chosen.unit_components)
+    return codebook, Tokens.fit(normals, chosen.flow.frames_per_token, chosen.flow.components)
 
 
-def _models(
-    settings: Settings, codebook: Codebook, tokens: Tokens, vocabulary: Vocabulary
-) -> tuple[Planner | None, Flow]:
+def _models(settings: Settings, tokens: Tokens, vocabulary: Vocabulary) -> tuple[Planner | None, Flow]:
     mels, seed, planner = settings.audio.mels, settings.seed, None
     if settings.generator.content == "planned":
         torch.manual_seed(seed_of(seed, "planner", "weights") % 2**63)
-        planner = Planner(settings.generator.planner, vocabulary, 6 * mels)
+        planner = Planner(settings.generator.planner, vocabulary, 4 * mels)
     torch.manual_seed(seed_of(seed, "flow", "weights") % 2**63)
-    centroids = codebook.decode(np.arange(codebook.units))
-    return planner, Flow(
-        settings.generator.flow, codebook.units, len(tokens.basis), 10 * mels + len(vocabulary.labels), centroids
-    )
+    return planner, Flow(settings.generator.flow, len(tokens.basis), 4 * mels + 1)
 
 
 def _train_part(

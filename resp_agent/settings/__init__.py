@@ -6,7 +6,7 @@ Whatever changes a result is in `Settings`; where it runs is in `Placement` and 
 from resp_agent.settings.audio import AudioSettings, SimulationSettings
 from resp_agent.settings.corpus import CorpusSettings, DecodingSettings, NarrativeSettings, QualitySettings
 from resp_agent.settings.diagnoser import DiagnoserSettings, EncoderSettings, TrainingSettings
-from resp_agent.settings.generator import FlowSettings, GeneratorSettings, PlannerSettings
+from resp_agent.settings.generator import CompositionSettings, FlowSettings, GeneratorSettings, PlannerSettings
 from resp_agent.settings.plain import fingerprint, from_plain, to_plain
 from resp_agent.settings.presets import PRESETS, paper, preset, small, smoke, tiny
 from resp_agent.settings.pretraining import PretrainingSettings
@@ -15,6 +15,7 @@ from resp_agent.settings.run import CurriculumSettings, Placement, Settings
 __all__ = [
     "PRESETS",
     "AudioSettings",
+    "CompositionSettings",
     "CorpusSettings",
     "CurriculumSettings",
     "DecodingSettings",

@@ -47,34 +47,57 @@ class PlannerSettings:
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """The flow-matching decoder from units and style to log-mel."""
+    """The flow-matching decoder from a drafted content to log-mel."""
 
     width: int = 128
     layers: int = 3
     heads: int = 4
-    euler_steps: int = 8
+    solver: Literal["euler", "midpoint"] = "euler"
+    """Midpoint takes two evaluations a step and is more exact."""
+    solver_steps: int = 8
     """Steps of the solver."""
+    warp: bool = False
+    """Whether steps are small where sound takes shape, 1 - cos(pi t / 2) as in the paper, or all alike."""
     guidance: float = 1.0
     """Classifier-free guidance; 1 is none."""
     drop_condition: float = 0.1
-    """Share of training examples that lose units and style, for guidance."""
-    drop_label: float = 0.5
-    """Share of training examples whose label is not told, 0 to 1; at 1 the decoder never learns of labels."""
+    """Share of training examples that lose draft and style, for guidance."""
     frames_per_token: int = 2
     """Neighbouring frames that the decoder renders as one token; units keep the distance of frames."""
-    components: int = 32
-    """Principal coordinates of a token; what they leave out is drawn as noise."""
+    components: int = 48
+    """Principal coordinates of a token; what they leave out stays the draft's."""
     keep_style: float = 0.15
-    """Share of training examples whose units come from the recording as it is; the others are first made to sound
-    like another style."""
+    """Share of training examples whose content is known from the recording as it is; the others are first made to
+    sound like another style."""
+    from_units: float = 0.25
+    """Share of training examples of whose content only the units are known, as of a planned one."""
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=600, batch=16, averaging=0.99))
 
     def __post_init__(self):
         refuse_width(self.width, self.heads)
-        refuse(self.euler_steps < 1, "the solver needs at least 1 step")
+        refuse(self.solver_steps < 1, "the solver needs at least 1 step")
         refuse(self.frames_per_token < 1 or self.components < 1, "a token holds at least 1 frame and 1 component")
-        for name in ("drop_condition", "drop_label", "keep_style"):
+        for name in ("drop_condition", "keep_style", "from_units"):
             refuse_share(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class CompositionSettings:
+    """How the content of a real recording is varied. What is real is kept: events as they were heard."""
+
+    shift: bool = True
+    """Whether a content starts anywhere; one that is too short goes round."""
+    transplant: float = 0.5
+    """Share of contents with events that get the breathing of a healthy recording between them."""
+    event_gain_db: float = 1.3
+    """Standard deviation of the loudness that events are given against breathing."""
+    pace: float = 0.15
+    """Largest natural log of the factor by which a content is made faster or slower; pitch stays."""
+
+    def __post_init__(self):
+        refuse_share("transplant", self.transplant)
+        refuse(self.event_gain_db < 0, f"an event gain of {self.event_gain_db} dB is below 0: 0 is none")
+        refuse(not 0 <= self.pace <= 1, f"a pace of {self.pace} is outside 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -85,7 +108,7 @@ class GeneratorSettings:
     """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model;
     `oracle`: the simulator (embedded corpus only)."""
     content: Literal["planned", "exemplar"] = "exemplar"
-    """Where a clip's units come from: a plan, or a real training recording of the label, rendered in another style.
+    """Where a clip's content comes from: units that are planned, or a real training recording of the label.
     The planner is trained only where content is planned."""
     units: int = 192
     """Codebook size."""
@@ -95,6 +118,7 @@ class GeneratorSettings:
     """Of the vocoder."""
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
+    composition: CompositionSettings = field(default_factory=CompositionSettings)
 
     def __post_init__(self):
         refuse(self.units < 2, f"a codebook of {self.units} units says nothing: give at least 2")

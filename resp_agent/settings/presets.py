@@ -27,7 +27,7 @@ def smoke() -> Settings:
             units=16,
             griffin_lim_iterations=2,
             planner=PlannerSettings(width=32, layers=1, training=short),
-            flow=FlowSettings(width=32, layers=1, euler_steps=2, training=short),
+            flow=FlowSettings(width=32, layers=1, solver_steps=2, training=short),
         ),
         curriculum=CurriculumSettings(budget=12, rounds=3, requests_per_round=2, steps_per_round=3),
     )

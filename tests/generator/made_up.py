@@ -63,6 +63,6 @@ def settings(seed: int = 0, **generator) -> Settings:
         units=12,
         griffin_lim_iterations=2,
         planner=PlannerSettings(width=16, layers=1, heads=2, training=short),
-        flow=FlowSettings(width=16, layers=1, heads=2, euler_steps=2, components=8, training=short),
+        flow=FlowSettings(width=16, layers=1, heads=2, solver_steps=2, components=8, training=short),
     )
     return Settings(seed=seed, audio=AudioSettings(clip_s=1.0), generator=dataclasses.replace(made, **generator))

@@ -1,9 +1,25 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resp_agent.encoders.patches import waveform_log_mel
-from resp_agent.generator.style import denormalise, measure_style, normalise, pooled, quiet_frames, restyle, summary
+from resp_agent.generator.style import (
+    LARGEST_LOG_GAIN,
+    QUIETEST_CONTENT,
+    Conditions,
+    Style,
+    conditions_of,
+    content_of,
+    denormalise,
+    level_of,
+    log_content,
+    measure_style,
+    normalise,
+    pooled,
+    put_on,
+    take_apart,
+)
 from resp_agent.settings import AudioSettings
 from tests.generator.made_up import recording
 
@@ -14,18 +30,21 @@ def log_mels(style: str, seeds=range(6)) -> list[np.ndarray]:
     return [waveform_log_mel(recording("control group", style, "p", seed).waveform, AUDIO) for seed in seeds]
 
 
-def test_quiet_frames_are_the_quietest():
-    log_mel = np.log(np.arange(1, 21, dtype=np.float32))[::-1, None] * np.ones((1, 4), np.float32)
-    np.testing.assert_allclose(np.exp(quiet_frames(log_mel)[:, 0]), [3, 2, 1], rtol=1e-5)
+def flat(name: str, response: float, bands: int = 4, noise: float = -6.0) -> Style:
+    return Style(name, *(np.full(bands, value, np.float32) for value in (0.0, 1.0, response, noise)))
 
 
-def test_floor_and_response_of_a_known_case():
-    # 20 frames: 3 of power 1 (the quietest 15 %), 17 of power 5; excess over the floor is 0 and 4.
-    power = np.full((20, 2), 5.0)
-    power[:3] = 1.0
-    style = measure_style("s", [np.log(power)])
-    np.testing.assert_allclose(np.exp(style.floor), 1.0, rtol=1e-5)
-    np.testing.assert_allclose(np.exp(style.response), 4 * 17 / 20 + 1e-3, rtol=1e-5)
+def test_noise_and_excess_of_a_known_case():
+    """40 frames: 6 of power 1 (the quietest 15 %), 34 of power 5: 4 over the noise, weighed by 4 / 5."""
+    power = np.full((40, 2), 5.0)
+    power[:6] = 1.0
+    sound = take_apart(np.log(power).astype(np.float32))
+    np.testing.assert_allclose(sound.noise, 1.0, rtol=1e-5)
+    np.testing.assert_allclose(sound.excess[6:], 4 * 4 / 5, rtol=1e-5)
+    np.testing.assert_allclose(sound.excess[:6], 0, atol=1e-6)
+    style = measure_style("s", [np.log(power).astype(np.float32)])
+    np.testing.assert_allclose(np.exp(style.noise), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(np.exp(style.response), 3.2 * 34 / 40 + 0.02, rtol=1e-5)
 
 
 @given(st.integers(0, 1000))
@@ -36,11 +55,38 @@ def test_denormalise_inverts_normalise(seed):
     np.testing.assert_allclose(denormalise(normalise(log_mel, style), style), log_mel, atol=1e-4)
 
 
-def test_restyled_recordings_sound_like_the_target():
-    """The same noise through two equalisers: after restyling, per-band levels are the target's, not the source's."""
+@given(st.floats(-8, 8), st.floats(-3, 3), st.integers(0, 100))
+def test_a_content_put_on_a_style_is_found_again(response, level, seed):
+    """power = content x response x level + noise, with noise far below: what was put on is taken off."""
+    rng = np.random.default_rng(seed)
+    content = np.exp(rng.normal(0, 1, (60, 4))).astype(np.float32)
+    content[:9] = 0
+    style = flat("s", response, noise=response - 20)
+    quiet = np.full((3, 4), np.exp(response + level - 12))
+    heard = put_on(content, style, Conditions(level, np.zeros(4, np.float32), quiet), rng)
+    sound = take_apart(heard)
+    np.testing.assert_allclose(sound.noise, quiet[0], rtol=0.05)
+    np.testing.assert_allclose(content_of(sound, style, level, style.response), content, rtol=0.02, atol=1e-3)
+    assert level_of(sound, style) == pytest.approx(level + np.log(content.mean(0)).mean(), abs=0.02)
+
+
+def test_conditions_are_level_and_smooth_colour():
+    power = np.exp(np.linspace(-1, 1, 32))[None] * np.r_[np.zeros(9), np.ones(51)][:, None] * 7 + 1e-6
+    sound = take_apart(np.log(power).astype(np.float32))
+    own = conditions_of(sound, flat("s", 0.0, 32))
+    assert own.level == pytest.approx(np.log(7 * 51 / 60), abs=0.05)
+    assert (np.diff(own.colour) > 0).all()
+    assert abs(own.colour.mean()) < 0.05
+    assert conditions_of(sound, flat("s", 0.0, 32), label_level=0.5).level == pytest.approx(own.level - 0.5)
+
+
+def test_recordings_put_on_another_style_sound_like_it():
+    """The same noise through two equalisers: per-band levels become the other's."""
     dull, bright = log_mels("dull"), log_mels("bright")
     source, target = measure_style("dull", dull), measure_style("bright", bright)
-    made = restyle(dull[0], source, target, quiet_frames(bright[1]), np.random.default_rng(0))
+    sound = take_apart(dull[0])
+    content = content_of(sound, source, level_of(sound, source), np.maximum(source.response, target.response))
+    made = put_on(content, target, conditions_of(take_apart(bright[1]), target), np.random.default_rng(0))
     level = np.log(np.exp(made).mean(0))
     own, other = (np.log(np.exp(np.concatenate(one)).mean(0)) for one in (bright, dull))
     assert np.abs(level - own).mean() < 0.4 * np.abs(level - other).mean()
@@ -48,17 +94,19 @@ def test_restyled_recordings_sound_like_the_target():
     assert np.isfinite(made).all()
 
 
-def test_restyling_never_amplifies_a_dead_band_without_bound():
-    dead = np.full((40, 3), -13.8, np.float32)
-    loud = np.random.default_rng(0).normal(0, 1, (40, 3)).astype(np.float32)
-    made = restyle(
-        dead, measure_style("dead", [dead]), measure_style("loud", [loud]), quiet_frames(loud), np.random.default_rng(0)
-    )
-    assert made.max() <= quiet_frames(loud).max() + 0.1
+def test_a_dead_band_is_never_amplified_without_bound():
+    dead, loud = flat("dead", -30.0), flat("loud", 0.0)
+    sound = take_apart(np.random.default_rng(0).normal(-30, 1, (40, 4)).astype(np.float32))
+    content = content_of(sound, dead, 0.0, loud.response)
+    assert content.max() <= sound.excess.max() * np.exp(LARGEST_LOG_GAIN) * 1.001
+
+
+def test_silence_has_a_finite_log_content():
+    silent = content_of(take_apart(np.full((20, 4), -13.8, np.float32)), flat("s", 0.0), 0.0, np.zeros(4))
+    np.testing.assert_allclose(log_content(silent), np.log(QUIETEST_CONTENT))
 
 
 def test_pooled_averages_each_stretch():
     normal = np.repeat(np.arange(4.0)[:, None], 3, 0).reshape(12, 1)
     np.testing.assert_allclose(pooled(normal, 4)[:, 0], [0, 1, 2, 3])
     np.testing.assert_allclose(pooled(normal[:2], 4).shape, (4, 2))
-    np.testing.assert_allclose(summary(normal), [1.5, np.std([0, 1, 2, 3])], rtol=1e-6)

@@ -64,7 +64,8 @@ def test_clips_are_rows_of_what_was_asked_for(asked):
         assert np.isfinite(clip.waveform).all()
         assert clip.waveform.std() > 1e-4
         assert clip.narrative
-        assert clip.request == {**vars(request), "index": index, "generator": generator.fingerprint}
+        sources = {name: clip.request[name] for name in ("content_id", "reference_id")}
+        assert clip.request == {**vars(request), "index": index, "generator": generator.fingerprint, **sources}
     assert len({clip.waveform.tobytes() for clip in clips}) == 3
 
 
@@ -80,6 +81,16 @@ def test_a_clip_hardly_depends_on_how_many_are_made_with_it(asked):
     generator, request = asked
     many, one = generator.synthesize(request), generator.synthesize(dataclasses.replace(request, count=1))
     np.testing.assert_allclose(one[0].waveform, many[0].waveform, atol=2e-4)
+
+
+@pytest.mark.parametrize("duration_s", [0.5, 1.37, 2.6])
+def test_clips_last_as_long_as_is_asked_for(asked, duration_s):
+    generator, request = asked
+    one, two = generator.synthesize(dataclasses.replace(request, count=2, duration_s=duration_s))
+    assert one.duration_s == two.duration_s == duration_s
+    assert np.isfinite(one.waveform).all()
+    # Neither end is left silent.
+    assert min(one.waveform[:4000].std(), one.waveform[-4000:].std()) > 1e-4
 
 
 def test_unknown_labels_and_styles_are_named(asked):
@@ -130,10 +141,15 @@ def test_a_failed_write_leaves_nothing(trained, tmp_path, monkeypatch):
     assert list((tmp_path / "synthetic").iterdir()) == []
 
 
-def test_references_are_never_by_the_content_s_patient(trained):
+@pytest.mark.parametrize("content", ["planned", "exemplar"])
+def test_references_are_never_by_the_content_s_patient(trained, content):
     """Metadata come from the content's recording; its patient is another than the reference's."""
-    narratives = {one.narrative for one in train_split() if one.label == "asthma"}
-    assert {clip.narrative for clip in trained.synthesize(Request("asthma", "bright", 4, 3))} <= narratives
+    known = {one.id: one for one in train_split()}
+    for clip in trained.synthesize(Request("asthma", "dull", 8, 3, content)):
+        source, reference = known[clip.request["content_id"]], known[clip.request["reference_id"]]
+        assert (source.label, source.narrative) == ("asthma", clip.narrative)
+        assert reference.style == "dull"
+        assert source.patient_id != reference.patient_id
 
 
 def test_a_large_request_is_made_in_parts(trained, monkeypatch):

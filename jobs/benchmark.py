@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "table2": ("jobs.benchmarks.icbhi:Table2Benchmark:table2", "ICBHI, official split, 4 classes, beside the paper"),
     "grounding": ("jobs.benchmarks.grounding:GroundingBenchmark:grounding", "where in the audio a phrase is heard"),
     "attention": ("jobs.benchmarks.attention:AttentionBenchmark:attention", "time and memory by sequence length"),
+    "downstream": ("jobs.benchmarks.downstream:DownstreamBenchmark:downstream", "what a diagnoser learns from clips"),
     "speed diagnoser": ("jobs.benchmarks.speed:SpeedBenchmark:speed_diagnoser", "a step against the reference path"),
     "corpus": ("jobs.benchmarks.corpus:CorpusBenchmark:corpus", "decoding to Parquet against a plain loop"),
 }

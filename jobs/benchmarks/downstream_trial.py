@@ -1,0 +1,121 @@
+"""A trial of what clips are worth: one source of clips, used in one way, on one seed."""
+
+import dataclasses
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+
+from resp_agent import __version__
+from resp_agent.curriculum.folders import Folders
+from resp_agent.curriculum.judge import Judge
+from resp_agent.curriculum.policies import NONE, Transition, make_policy
+from resp_agent.curriculum.request import Request
+from resp_agent.durable import write_atomic
+from resp_agent.randomness import seed_of, stream
+from resp_agent.settings import CurriculumSettings, Settings, fingerprint
+
+POOL = "pool"
+"""The way of use in which all clips are given at once."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where clips come from, and how they reach the diagnoser."""
+
+    title: str
+    generator: str
+    """Kind of generator."""
+    use: str
+    """A policy of the curriculum, `none`, or `pool`."""
+    per_cell: int = 0
+    """Clips of each label and style in a pool."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried, and where its result is kept."""
+
+    settings: Settings
+    source: Source
+    folders: Folders
+
+    @property
+    def chosen(self) -> Settings:
+        """The settings with the source's generator and, for a pool, one long round."""
+        curriculum = self.settings.curriculum
+        if self.source.use == POOL:
+            steps = curriculum.rounds * curriculum.steps_per_round
+            curriculum = CurriculumSettings(rounds=1, steps_per_round=steps, learning_rate=curriculum.learning_rate)
+        generator = dataclasses.replace(self.settings.generator, kind=self.source.generator)
+        return dataclasses.replace(self.settings, generator=generator, curriculum=curriculum)
+
+    @property
+    def path(self) -> Path:
+        """Where its result is, once there is one."""
+        parts = (__version__, self.chosen, self.source.use, self.source.per_cell)
+        return self.folders.workspace / "downstream-trials" / f"{fingerprint(*parts)}.json"
+
+    @property
+    def result(self) -> dict | None:
+        """What was found, if the trial is done."""
+        return json.loads(self.path.read_text()) if self.path.is_file() else None
+
+    def run(self) -> dict:
+        """Learns from the clips and scores the test split; the result is stored before it is returned."""
+        began, settings, workspace = time.monotonic(), self.chosen, self.path.with_suffix("")
+        shutil.rmtree(workspace, ignore_errors=True)
+        with gymnasium.make(
+            "envs:RespCurriculum-v0",
+            settings=settings,
+            workspace=str(workspace),
+            lab_options={"first": str(self.folders.first)},
+        ) as env:
+            lab = env.unwrapped.lab
+            clips = _give_pool(env, self.source.per_cell) if self.source.use == POOL else _play(env, self.source.use)
+            test = Judge(settings, lab.corpus, self.folders.features).score(lab.checkpoint)
+        result = {
+            "title": self.source.title,
+            "seed": settings.seed,
+            "macro_f1": test.macro_f1,
+            "accuracy": test.accuracy,
+            "clips": clips,
+            "seconds": round(time.monotonic() - began, 1),
+        }
+        write_atomic(self.path, json.dumps(result, indent=1).encode())
+        shutil.rmtree(workspace, ignore_errors=True)
+        return result
+
+
+def _play(env: gymnasium.Env, name: str) -> int:
+    """An episode of the curriculum, as `resp-agent curriculum` plays it; returns the number of clips."""
+    lab, settings = env.unwrapped.lab, env.unwrapped.settings
+    lab.prepare(name != NONE)
+    policy = make_policy(name, lab.labels, lab.styles, settings.curriculum.requests_per_round)
+    observation, info = env.reset(seed=settings.seed, options={"synthesis": name != NONE})
+    clips, ended = 0, False
+    while not ended:
+        action = policy.decide(observation, stream(settings.seed, "policy", info["round"]))
+        before, (observation, reward, terminated, truncated, info) = observation, env.step(action)
+        policy.update(Transition(before, action, reward, observation, terminated, truncated, info))
+        clips, ended = clips + len(info["clip_ids"]), terminated or truncated
+    return clips
+
+
+def _give_pool(env: gymnasium.Env, per_cell: int) -> int:
+    """As many clips of each label and style, learned from in one round; returns their number."""
+    lab, settings = env.unwrapped.lab, env.unwrapped.settings
+    lab.prepare()
+    lab.reset(settings.seed)
+    receipt = lab.synthesize(
+        [
+            Request(label, style, per_cell, seed_of(settings.seed, POOL, label, style), settings.generator.content)
+            for label in lab.labels
+            for style in lab.styles
+        ]
+    )
+    lab.learn()
+    return len(receipt.clip_ids)

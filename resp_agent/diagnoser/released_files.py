@@ -1,7 +1,6 @@
 """Reading the released diagnoser, and keeping it as safetensors and JSON."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from resp_agent.diagnoser.longformer_weights import encoder_state
 from resp_agent.diagnoser.released import DESCRIPTION, ReleasedDiagnoser, ReleasedSettings
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
+from resp_agent.tensor_files import read_plain
 
 WEIGHTS, SETTINGS, TOKENIZER = "diagnoser.safetensors", "diagnoser.json", "tokenizer.json"
 """Files of a diagnoser that `save_released` wrote."""
@@ -85,25 +85,6 @@ def load_released(folder: Path) -> ReleasedDiagnoser:
     except (OSError, KeyError, TypeError, SafetensorError) as problem:
         raise UserError(f"{folder} is not a diagnoser that was imported ({problem}): import it again") from None
     return _filled(settings, _tokenizer_json(folder), state, folder)
-
-
-def read_plain(file: Path) -> dict[str, Any]:
-    """What a released checkpoint holds; nothing but tensors and plain data is ever read.
-
-    Raises:
-        UserError: it is not there, broken, or holds anything else.
-    """
-    try:
-        held = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"{file} is not there: give the released checkpoint") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as problem:
-        raise UserError(
-            f"{file} is not a checkpoint of plain tensors ({type(problem).__name__}): fetch it again"
-        ) from None
-    if not isinstance(held, Mapping):
-        raise UserError(f"{file} holds a {type(held).__name__} and not named tensors: give the released checkpoint")
-    return dict(held)
 
 
 def _settings(client: Mapping, config: dict, state: Mapping, tokenizer: str, weights: Path) -> ReleasedSettings:

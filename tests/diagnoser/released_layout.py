@@ -41,7 +41,7 @@ UNITS = BeatsSettings(**vars(BEATS) | {"units": 11, "unit_width": 6})
 def make_release(folder: Path, sizes: Sizes) -> Path:
     """A folder laid out like the release, for BEATs and the diagnoser."""
     generator = torch.Generator().manual_seed(sizes.seed)
-    _make_beats(folder, sizes, generator)
+    make_beats(folder, sizes.seed, generator)
     tokenizer = Tokenizer(models.BPE(vocab={name: place for place, name in enumerate(_names())}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.add_special_tokens(["<s>", "<pad>", "</s>"])
@@ -123,7 +123,9 @@ def plain_outputs(
 
 
 @torch.inference_mode()
-def _make_beats(folder: Path, sizes: Sizes, generator: torch.Generator) -> None:
+def make_beats(folder: Path, seed: int, generator: torch.Generator | None = None) -> None:
+    """The part of a release that is BEATs: encoder, tokenizer and their outputs."""
+    generator = generator or torch.Generator().manual_seed(seed)
     names = {"patch": "input_patch_size", "patch_width": "embed_dim", "width": "encoder_embed_dim"}
     names |= {"feedforward": "encoder_ffn_embed_dim", "heads": "encoder_attention_heads", "layers": "encoder_layers"}
     names |= {"kernel": "conv_pos", "groups": "conv_pos_groups", "buckets": "num_buckets", "distance": "max_distance"}
@@ -131,7 +133,7 @@ def _make_beats(folder: Path, sizes: Sizes, generator: torch.Generator) -> None:
     for file, settings, kind in (("encoder", BEATS, Beats), ("tokenizer", UNITS, BeatsTokenizer)):
         told = {theirs: getattr(settings, ours) for ours, theirs in names.items()}
         told |= {"deep_norm": True, "relative_position_embedding": True, "gru_rel_pos": True, "activation_fn": "gelu"}
-        state = released_state(BEATS, sizes.seed)
+        state = released_state(BEATS, seed)
         if kind is BeatsTokenizer:
             fresh = kind(settings).state_dict()
             state |= {name: value for name, value in fresh.items() if name.startswith("quantize")}

@@ -14,6 +14,7 @@ from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.local import LocalStudio
 from resp_agent.curriculum.request import Request, Shard
+from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.generator.training import train_generator
 from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
@@ -36,9 +37,9 @@ class GeneratorWorker:
         beacon = Beacon(folders.progress, f"generator-{number}")
         self._studio = LocalStudio(settings, corpus, folder, folders.workspace, beacon)
 
-    def make(self, requests: list[Request]) -> list[Shard]:
+    def make(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
         """See `LocalStudio.synthesize`; with no request it loads the generator."""
-        return self._studio.synthesize(requests)
+        return self._studio.synthesize(requests, diagnoser)
 
 
 class RayStudio:
@@ -68,11 +69,11 @@ class RayStudio:
             self._settings, self._corpus, self._folder, self._folders.progress
         )
 
-    def synthesize(self, requests: list[Request]) -> list[Shard]:
+    def synthesize(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
         """Each request's shard, in the order of the requests, however they were shared out."""
         with unwrapped():
             self._open()
-            made = self._pool.map(lambda worker, request: worker.make.remote([request]), requests)
+            made = self._pool.map(lambda worker, request: worker.make.remote([request], diagnoser), requests)
             return [shard for shards in made for shard in shards]
 
     def close(self) -> None:

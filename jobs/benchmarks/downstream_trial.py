@@ -16,7 +16,7 @@ from resp_agent.curriculum.policies import NONE, Transition, make_policy
 from resp_agent.curriculum.request import Request
 from resp_agent.durable import write_atomic
 from resp_agent.randomness import seed_of, stream
-from resp_agent.settings import CurriculumSettings, Settings, fingerprint
+from resp_agent.settings import CurriculumSettings, Settings, fingerprint, to_plain
 
 POOL = "pool"
 """The way of use in which all clips are given at once."""
@@ -55,9 +55,12 @@ class Trial:
 
     @property
     def path(self) -> Path:
-        """Where its result is, once there is one."""
-        parts = (__version__, self.chosen, self.source.use, self.source.per_cell)
-        return self.folders.workspace / "downstream-trials" / f"{fingerprint(*parts)}.json"
+        """Where its result is, once there is one. Controls do not ask how a generator is trained."""
+        plain = to_plain(self.chosen)
+        if self.source.generator != "trained":
+            plain["generator"] = {name: plain["generator"][name] for name in ("kind", "griffin_lim_iterations")}
+        name = fingerprint(__version__, plain, self.source.use, self.source.per_cell)
+        return self.folders.workspace / "downstream-trials" / f"{name}.json"
 
     @property
     def result(self) -> dict | None:

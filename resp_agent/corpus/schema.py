@@ -29,6 +29,7 @@ _REQUEST = pa.struct(
         ("seed", pa.uint64()),
         ("content", pa.string()),
         ("hardness", pa.float64()),
+        ("diagnoser", pa.string()),
         ("duration_s", pa.float64()),
         ("index", pa.int64()),
         ("generator", pa.string()),
@@ -67,7 +68,7 @@ SCHEMA = pa.schema(
         pa.field("request", _REQUEST),
     ],
     metadata={
-        "resp_agent_schema": "3",
+        "resp_agent_schema": "4",
         "huggingface": '{"info": {"features": {"audio": {"sampling_rate": 16000, "_type": "Audio"}}}}',
     },
 )

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress
+from resp_agent.training.engine import AVERAGED
 
 
 class Studio(Protocol):
@@ -23,8 +24,9 @@ class Studio(Protocol):
     def begin(self) -> None:
         """Starts training the generator if there is none; need not wait for it."""
 
-    def synthesize(self, requests: list[Request]) -> list[Shard]:
-        """The clips of each request, in their order; trains first if need be."""
+    def synthesize(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
+        """The clips of each request, in their order; trains first if need be. `diagnoser` is the one that hard clips
+        are hard for."""
 
     def close(self) -> None:
         """Lets go of workers."""
@@ -93,7 +95,12 @@ class EpisodeLab:
                     f"the corpus has no {request.label!r} in style {request.style!r} to synthesize from: "
                     f"its labels are {', '.join(self.labels)}; its styles are {', '.join(self.styles)}"
                 )
-        shards = self._studio.synthesize(requests) if requests else []
+        # What a hard clip is depends on the diagnoser, so its weights are part of the request and of the clip's id.
+        requests = [
+            replace(request, diagnoser=self._at.digests[AVERAGED]) if request.hardness > 0 else request
+            for request in requests
+        ]
+        shards = self._studio.synthesize(requests, self._at) if requests else []
         self._shards += shards
         return Receipt(tuple(shards))
 

@@ -8,7 +8,7 @@ from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.episode import EpisodeLab
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.request import Request, Shard
-from resp_agent.diagnoser.learner import Learner
+from resp_agent.diagnoser.learner import Checkpoint, Learner
 from resp_agent.generator.synthesizer import make_generator, write_clips
 from resp_agent.generator.training import train_generator
 from resp_agent.settings import Settings
@@ -46,13 +46,15 @@ class LocalStudio:
     def begin(self) -> None:
         """Nothing can be begun beside what this process does."""
 
-    def synthesize(self, requests: list[Request]) -> list[Shard]:
+    def synthesize(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
         """Each request's clips as a shard below the workspace, which its path is relative to."""
         if self._generator is None:
             self._beacon.at("loading generator")
             train = Corpus.open(self._corpus).split("train")
             train_generator(self._settings, train, self._trained, self._beacon)
             self._generator = make_generator(self._settings, train, self._trained)
+        if any(request.hardness > 0 for request in requests):
+            self._generator.listen(diagnoser)
         shards = [self._make(request) for request in requests]
         self._beacon.at("waiting")
         return shards

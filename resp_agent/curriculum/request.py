@@ -27,6 +27,8 @@ class Request:
     """0 to 1: how strongly sampling is pulled to where the diagnoser is unsure."""
     duration_s: float | None = None
     """Seconds of each clip, 0.5 to 60; None: the settings' clip length."""
+    diagnoser: str | None = None
+    """With hardness: digest of the weights of the diagnoser that is to be unsure; set by the Lab."""
 
     def __post_init__(self):
         if self.count < 1:

@@ -99,7 +99,8 @@ class FlowExamples:
         chosen = self.draw(rng)
         style = self.material.style(chosen)
         window, content = overheard(self.material, chosen, flow.keep_style, rng)
-        if rng.random() < flow.from_units:
+        # Nobody asks a generator without a planner to render units.
+        if rng.random() < flow.from_units and self.settings.generator.content == "planned":
             content = content_of_units(self.codebook, self.codebook.encode(log_content(content)))
         conditions = conditions_of(take_apart(window), style)
         draft = normalise(put_on(content, style, conditions, rng), style)

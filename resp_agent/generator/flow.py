@@ -1,9 +1,12 @@
 """Conditional flow matching: a content, drafted in a style, to style-normalised log-mel.
 
-The path is the straight one, x_t = (1 - t) noise + t data, whose velocity is data - noise (Lipman et al. 2023,
-arXiv 2210.02747, eq. 20 to 23 with sigma_min = 0). A small DiT (Peebles and Xie 2023) predicts it.
+The flow does not begin at noise but at the draft: the path is the straight one from a draft of a recording to the
+recording, x_t = (1 - t) draft + t recording, whose velocity is recording - draft (Lipman et al. 2023, arXiv 2210.02747,
+eq. 20 to 23; from any distribution and coupling: Albergo et al. 2024, arXiv 2310.03725, section 3). What a draft has
+right is kept, its noise included, and few steps suffice. A small DiT (Peebles and Xie 2023) predicts the velocity.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +16,9 @@ from torch.nn import functional
 
 from resp_agent.generator.solver import SOLVERS, even_times, warped_times
 from resp_agent.settings import FlowSettings
+
+LATE = 0.5
+"""Moment from which a sample may be pulled: earlier, what it will be is hardly to be seen in it."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +73,16 @@ class FlowBatch:
 
     target: torch.Tensor
     """(B, S, D) tokens of the recording."""
-    noise: torch.Tensor
-    """(B, S, D) standard normal."""
     draft: torch.Tensor
     """(B, S, D) tokens of the draft: the recording's content, known from another style, put on its own."""
+    noise: torch.Tensor
+    """(B, S, D) standard normal, of which `FlowSettings.noise` is added to the draft."""
     style: torch.Tensor
     """(B, V) style and conditions."""
     time: torch.Tensor
-    """(B,) from 0, noise, to 1, data."""
+    """(B,) from 0, draft, to 1, recording."""
     drop: torch.Tensor
-    """(B,) bool, true where draft and style are withheld."""
+    """(B,) bool, true where the style is withheld."""
     mask: torch.Tensor
     """(B, S) bool, true for real tokens."""
 
@@ -107,15 +113,16 @@ class Block(nn.Module):
 
 
 class Flow(nn.Module):
-    """Velocity of noisy tokens, given a draft, a style and conditions."""
+    """Velocity of tokens between draft and recording, given a style and conditions."""
 
     def __init__(self, settings: FlowSettings, dimensions: int, style_size: int):
         super().__init__()
         width = settings.width
-        self.place_draft, self.place_noisy = nn.Linear(dimensions, width), nn.Linear(dimensions, width)
+        self.noise = settings.noise
+        self.place = nn.Linear(dimensions, width)
         self.near = nn.Conv1d(width, width, 5, padding=2)
         self.style = nn.Sequential(nn.Linear(style_size, width), nn.SiLU(), nn.Linear(width, width))
-        self.no_draft, self.no_style = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(width))
+        self.no_style = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(32, width), nn.SiLU(), nn.Linear(width, width))
         self.blocks = nn.ModuleList(Block(width, settings.heads) for _ in range(settings.layers))
         self.last = nn.Linear(width, 2 * width)
@@ -126,57 +133,70 @@ class Flow(nn.Module):
     def forward(self, batch: FlowBatch) -> torch.Tensor:
         """Flow-matching loss: mean over an example's real tokens, then over examples: any split of a batch agrees."""
         dtype = self.out.weight.dtype
-        target, noise, time = (one.to(dtype) for one in (batch.target, batch.noise, batch.time))
+        target, time = batch.target.to(dtype), batch.time.to(dtype)
+        start = (batch.draft + self.noise * batch.noise).to(dtype)
         t = time[:, None, None]
-        predicted = self.velocity((1 - t) * noise + t * target, time, batch.draft, batch.style, batch.drop, batch.mask)
-        error = (predicted - (target - noise)).float().square().mean(-1) * batch.mask
+        predicted = self.velocity((1 - t) * start + t * target, time, batch.style, batch.drop, batch.mask)
+        error = (predicted - (target - start)).float().square().mean(-1) * batch.mask
         return (error.sum(1) / batch.mask.sum(1)).mean()
 
     def velocity(
         self,
         x: torch.Tensor,
         time: torch.Tensor,
-        draft: torch.Tensor,
         style: torch.Tensor,
         drop: torch.Tensor,
         mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """(B, S, D) noisy tokens at (B,) times -> (B, S, D) velocity."""
-        content = torch.where(drop[:, None, None], self.no_draft, self.place_draft(draft.to(x.dtype)))
+        """(B, S, D) tokens at (B,) times -> (B, S, D) velocity."""
+        h = self.place(x)
         if mask is not None:
-            content = content * mask[..., None]
-        content = content + self.near(content.transpose(1, 2)).transpose(1, 2)
+            h = h * mask[..., None]
+        h = h + self.near(h.transpose(1, 2)).transpose(1, 2)
         styled = torch.where(drop[:, None], self.no_style, self.style(style.to(x.dtype)))
         condition = functional.silu(styled + self.time(_waves(time, 32).to(x.dtype)))
         where = torch.arange(x.shape[1], device=x.device, dtype=torch.float32) / 1000
-        h = self.place_noisy(x) + content + _waves(where, content.shape[-1]).to(x.dtype)
+        h = h + _waves(where, h.shape[-1]).to(x.dtype)
         attend = None if mask is None else mask[:, None, None]
         for block in self.blocks:
             h = block(h, condition, attend)
         scale, shift = self.last(condition)[:, None].chunk(2, -1)
         return self.out(functional.layer_norm(h, h.shape[-1:]) * (1 + scale) + shift)
 
-    @torch.inference_mode()
-    def sample(self, draft: torch.Tensor, style: torch.Tensor, noise: torch.Tensor, how: FlowSettings) -> torch.Tensor:
-        """Tokens (B, S, D) for drafts (B, S, D) and styles (B, V), from `noise` (B, S, D).
+    @torch.no_grad()
+    def sample(
+        self,
+        draft: torch.Tensor,
+        style: torch.Tensor,
+        noise: torch.Tensor,
+        how: FlowSettings,
+        pull: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """Tokens (B, S, D) for drafts (B, S, D), styles (B, V) and standard normal `noise` (B, S, D).
 
         `how.guidance` w gives w conditional + (1 - w) unconditional velocity, both in one batch of 2B; 1 is none.
+        From the moment `LATE` on `pull` is told the estimate of the clean tokens, and what it answers is added to the
+        velocity.
         """
         count = len(draft)
         keep = torch.zeros(count, dtype=torch.bool, device=draft.device)
         drop = torch.cat([keep, ~keep])
 
         def conditional(x: torch.Tensor, t: float) -> torch.Tensor:
-            return self.velocity(x, x.new_full((count,), t), draft, style, keep)
+            return self.velocity(x, x.new_full((count,), t), style, keep)
 
         def guided(x: torch.Tensor, t: float) -> torch.Tensor:
-            both = self.velocity(
-                x.repeat(2, 1, 1), x.new_full((2 * count,), t), draft.repeat(2, 1, 1), style.repeat(2, 1), drop
-            )
+            both = self.velocity(x.repeat(2, 1, 1), x.new_full((2 * count,), t), style.repeat(2, 1), drop)
             return how.guidance * both[:count] + (1 - how.guidance) * both[count:]
 
+        free = conditional if how.guidance == 1 else guided
+
+        def pulled(x: torch.Tensor, t: float) -> torch.Tensor:
+            velocity = free(x, t)
+            return velocity if t < LATE else velocity + pull(x + (1 - t) * velocity)
+
         times = (warped_times if how.warp else even_times)(how.solver_steps + 1)
-        return SOLVERS[how.solver](conditional if how.guidance == 1 else guided, noise, times)
+        return SOLVERS[how.solver](free if pull is None else pulled, draft + how.noise * noise, times)
 
 
 def _waves(position: torch.Tensor, width: int) -> torch.Tensor:

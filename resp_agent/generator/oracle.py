@@ -5,8 +5,9 @@ from dataclasses import asdict, replace
 from resp_agent.corpus.narrative.template import narrative
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.request import Request
+from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.errors import UserError
-from resp_agent.generator.synthesizer import check, clip_of
+from resp_agent.generator.synthesizer import clip_of, refuse_hardness
 from resp_agent.generator.training import generator_fingerprint
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
@@ -20,9 +21,14 @@ class OracleGenerator:
         self._settings = settings
         self.fingerprint = generator_fingerprint(settings, train)
 
+    def listen(self, diagnoser: Checkpoint) -> None:
+        """See `Generator.listen`: refused."""
+        refuse_hardness("the oracle")
+
     def synthesize(self, request: Request) -> list[Recording]:
         """See `Generator.synthesize`."""
-        check(request)
+        if request.hardness > 0:
+            refuse_hardness("the oracle")
         for kind, name, known in (("label", request.label, LABELS), ("style", request.style, DEVICES)):
             if name not in known:
                 raise UserError(f"the embedded corpus has no {kind} {name!r}: choose one of {', '.join(known)}")

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 QUIET_SHARE = 0.15
 """Share of a recording's frames, the quietest, that count as its noise."""
-LARGEST_LOG_GAIN = 5.0
+LARGEST_LOG_GAIN = 9.0
 """Natural log of power. Bounds amplification: a band that a device does not pass holds nothing to amplify."""
 SMALLEST_SD = 0.5
 """Log power; a band that a device silences is not blown up by normalising."""

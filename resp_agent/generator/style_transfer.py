@@ -4,9 +4,10 @@ import numpy as np
 
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.request import Request
+from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.generator.material import Material
 from resp_agent.generator.style import denormalise
-from resp_agent.generator.synthesizer import check, clip_of
+from resp_agent.generator.synthesizer import clip_of, refuse_hardness
 from resp_agent.generator.training import generator_fingerprint
 from resp_agent.generator.vocoder import vocode
 from resp_agent.randomness import stream
@@ -21,9 +22,14 @@ class StyleTransferGenerator:
         self._material = Material.of(train, settings.audio)
         self.fingerprint = generator_fingerprint(settings, train)
 
+    def listen(self, diagnoser: Checkpoint) -> None:
+        """See `Generator.listen`: refused."""
+        refuse_hardness("style transfer")
+
     def synthesize(self, request: Request) -> list[Recording]:
         """See `Generator.synthesize`."""
-        check(request)
+        if request.hardness > 0:
+            refuse_hardness("style transfer")
         return [self._make(request, index) for index in range(request.count)]
 
     def _make(self, request: Request, index: int) -> Recording:

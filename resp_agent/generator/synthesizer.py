@@ -13,10 +13,12 @@ import torch
 from resp_agent.audio.quality import quality
 from resp_agent.corpus.schema import Event, Recording, from_pcm, from_table, to_pcm, to_table
 from resp_agent.curriculum.request import Request, Shard
+from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.generator.content import Content, compose, content_of_units
 from resp_agent.generator.examples import flow_condition, planner_slots
+from resp_agent.generator.hardness import Listener, Pull
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, log_content, normalise, put_on
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
@@ -43,6 +45,13 @@ class Generator(Protocol):
             UserError: the generator does not know the label or the style, or cannot make what is asked for.
         """
 
+    def listen(self, diagnoser: Checkpoint) -> None:
+        """Clips of some hardness are hard for this diagnoser from now on.
+
+        Raises:
+            UserError: the generator cannot be guided, or not by this diagnoser.
+        """
+
 
 class PlannedGenerator:
     """Planner (or a real recording's units), flow and vocoder."""
@@ -51,10 +60,19 @@ class PlannedGenerator:
         self._settings = settings
         self._models: Models = load_generator(settings, folder, train)
         self.fingerprint = generator_fingerprint(settings, train)
+        self._heard_by: Checkpoint | None = None
+        self._listener: Listener | None = None
+
+    def listen(self, diagnoser: Checkpoint) -> None:
+        """See `Generator.listen`."""
+        if diagnoser != self._heard_by:
+            self._listener = Listener.open(Path(diagnoser.folder), diagnoser.digests, self._settings)
+            self._heard_by = diagnoser
 
     def synthesize(self, request: Request) -> list[Recording]:
         """See `Generator.synthesize`."""
-        check(request)
+        if request.hardness > 0 and self._listener is None:
+            raise UserError(f"a hardness of {request.hardness:g} is for a diagnoser, and none is given: ask for 0")
         return [
             clip
             for first in range(0, request.count, MOST_AT_ONCE)
@@ -155,17 +173,18 @@ class PlannedGenerator:
         )
         where = next(models.flow.parameters()).device
         inputs = on_device(tuple(torch.from_numpy(one) for one in (coordinates, told, noise)), where)
-        made = models.flow.sample(*inputs, flow).float().cpu().numpy()
+        pull = None
+        if request.hardness > 0:
+            strength, drawn = request.hardness * flow.pull, np.stack(drafts)
+            pull = Pull(self._listener, tokens, torch.from_numpy(drawn).to(where), style, strength)
+        made = models.flow.sample(*inputs, flow, pull).float().cpu().numpy()
         normal = [tokens.decode(one, draft) for one, draft in zip(made, drafts, strict=True)]
         return denormalise(np.stack(normal), style)
 
 
-def check(request: Request) -> None:
-    """Refuses what no generator here can do."""
-    if request.hardness > 0:
-        raise UserError(
-            f"a hardness of {request.hardness} needs a generator that can be guided, which this one cannot: ask for 0"
-        )
+def refuse_hardness(kind: str) -> None:
+    """What a generator without a flow answers to a request of some hardness."""
+    raise UserError(f"hardness needs a generator that can be guided, which {kind} cannot: ask for a hardness of 0")
 
 
 def _stream(request: Request, index: int, part: str) -> np.random.Generator:

@@ -47,21 +47,23 @@ class PlannerSettings:
 
 @dataclass(frozen=True)
 class FlowSettings:
-    """The flow-matching decoder from a drafted content to log-mel."""
+    """The flow from a draft, a content put on a style, to log-mel."""
 
     width: int = 128
     layers: int = 3
     heads: int = 4
     solver: Literal["euler", "midpoint"] = "euler"
     """Midpoint takes two evaluations a step and is more exact."""
-    solver_steps: int = 8
+    solver_steps: int = 4
     """Steps of the solver."""
     warp: bool = False
-    """Whether steps are small where sound takes shape, 1 - cos(pi t / 2) as in the paper, or all alike."""
+    """Whether steps are small at first, 1 - cos(pi t / 2) as in the paper, or all alike."""
+    noise: float = 0.0
+    """Standard deviation of the noise that is added to a draft before the flow begins, in that of a token."""
     guidance: float = 1.0
     """Classifier-free guidance; 1 is none."""
     drop_condition: float = 0.1
-    """Share of training examples that lose draft and style, for guidance."""
+    """Share of training examples that lose the style, for guidance."""
     frames_per_token: int = 2
     """Neighbouring frames that the decoder renders as one token; units keep the distance of frames."""
     components: int = 48
@@ -70,13 +72,17 @@ class FlowSettings:
     """Share of training examples whose content is known from the recording as it is; the others are first made to
     sound like another style."""
     from_units: float = 0.25
-    """Share of training examples of whose content only the units are known, as of a planned one."""
+    """Share of training examples of whose content only the units are known, as of a planned one; only where content
+    is planned."""
+    pull: float = 1.0
+    """How far a clip of hardness 1 is pulled to where the diagnoser is unsure, in standard deviations of a token."""
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=600, batch=16, averaging=0.99))
 
     def __post_init__(self):
         refuse_width(self.width, self.heads)
         refuse(self.solver_steps < 1, "the solver needs at least 1 step")
         refuse(self.frames_per_token < 1 or self.components < 1, "a token holds at least 1 frame and 1 component")
+        refuse(self.noise < 0, f"noise of {self.noise} standard deviations is below 0: 0 is none")
         for name in ("drop_condition", "keep_style", "from_units"):
             refuse_share(name, getattr(self, name))
 

@@ -46,10 +46,7 @@ class CurriculumSettings:
         )
         refuse(not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0")
         refuse(not 0 < self.synthetic_share < 1, f"a synthetic share of {self.synthetic_share} is outside 0 to 1")
-        refuse(
-            self.hardness_levels != 1,
-            "hardness needs a generator that can be guided, which this version has not: keep hardness_levels at 1",
-        )
+        refuse(self.hardness_levels < 1, f"{self.hardness_levels} levels of hardness leave none to choose: 1 is none")
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def test_a_damaged_manifest_is_no_corpus(corpus, text):
 def test_another_schema_is_named(corpus):
     manifest = json.loads((corpus.path / MANIFEST).read_text())
     (corpus.path / MANIFEST).write_text(json.dumps(manifest | {"schema": "0"}))
-    with pytest.raises(UserError, match=r"has schema '0' and this version reads '3': build it again"):
+    with pytest.raises(UserError, match=r"has schema '0' and this version reads '4': build it again"):
         Corpus.open(corpus.path)
 
 

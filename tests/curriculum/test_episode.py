@@ -25,12 +25,13 @@ class FakeStudio:
     """Writes a shard a request, named by the request."""
 
     def __init__(self, workspace):
-        self.workspace, self.begun, self.closed = workspace, 0, False
+        self.workspace, self.begun, self.closed, self.asked = workspace, 0, False, []
 
     def begin(self):
         self.begun += 1
 
-    def synthesize(self, requests):
+    def synthesize(self, requests, diagnoser=None):
+        self.asked.append((list(requests), diagnoser))
         shards = []
         for request in requests:
             path = self.workspace / "synthetic" / f"{request.seed}.parquet"
@@ -264,3 +265,18 @@ def test_first_trained_models_are_kept_apart_by_all_that_changes_them(tmp_path, 
     # Other weights where the settings find an encoder.
     monkeypatch.setattr("resp_agent.curriculum.folders.make_encoder", lambda *of: SimpleNamespace(fingerprint="new"))
     assert folders.diagnoser(settings, CORPUS) not in diagnosers
+
+
+def test_a_hard_request_names_the_diagnoser_that_it_is_hard_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("resp_agent.curriculum.episode.AVERAGED", "story")
+    lab = lab_in(tmp_path)
+    lab.reset(0)
+    easy, hard = Request("asthma", "bell", 1, 1), Request("asthma", "bell", 1, 2, hardness=0.5)
+    before = lab.synthesize([easy, hard])
+    lab.learn()
+    after = lab.synthesize([easy, hard])
+    (first, start), (second, now) = lab._studio.asked
+    assert [request.diagnoser for request in first] == [None, start.digests["story"]]
+    assert [request.diagnoser for request in second] == [None, now.digests["story"]]
+    assert before.clip_ids[0] == after.clip_ids[0]
+    assert before.clip_ids[1] != after.clip_ids[1]

@@ -140,8 +140,7 @@ def test_requests_say_what_the_action_said():
 
 def test_levels_of_hardness_are_a_third_factor():
     settings = preset("smoke")
-    # This version's generators cannot be guided, so settings refuse levels; the environment is ready for them.
-    object.__setattr__(settings.curriculum, "hardness_levels", 3)
+    settings = dataclasses.replace(settings, curriculum=dataclasses.replace(settings.curriculum, hardness_levels=3))
     env = make(settings=settings)
     assert env.action_space.nvec.tolist() == [4, 3, 3] * 2
     env.reset(seed=0)

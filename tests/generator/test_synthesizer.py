@@ -101,7 +101,7 @@ def test_unknown_labels_and_styles_are_named(asked):
         generator.synthesize(dataclasses.replace(request, style="gramophone"))
 
 
-def test_hardness_is_refused(asked):
+def test_hardness_without_a_diagnoser_is_refused(asked):
     generator, request = asked
     with pytest.raises(UserError, match="hardness"):
         generator.synthesize(dataclasses.replace(request, hardness=0.5))

@@ -14,6 +14,8 @@ from resp_agent.generator.material import Material
 from resp_agent.settings import CompositionSettings
 from resp_agent.taxonomy import CONTROL
 
+SEAM_FRAMES = 8
+"""Frames over which the end of a content that goes round is faded into its start: a jump would sound like a crackle."""
 RISE_FRAMES = 1
 """Frames over which an event is faded in before it starts, and out after it ends."""
 
@@ -77,13 +79,14 @@ def _taken(
     hop_s, power = material.audio.hop_ms / 1000, material.content(index)
     pace = np.exp(settings.pace * rng.uniform(-1, 1))
     power = _at_pace(power, pace)
+    long_enough = len(power) > frames
+    if not long_enough and (settings.shift or len(power) < frames):
+        power = _closed(power)
     total = len(power)
-    start = (
-        int(rng.integers(total - frames + 1 if total > frames else total)) if settings.shift or total > frames else 0
-    )
+    start = int(rng.integers(total - frames + 1 if long_enough else total)) if settings.shift or long_enough else 0
     events = []
     for event in material.recordings[index].events:
-        for turn in range(-(-(start + frames) // total)):
+        for turn in range(-1, -(-(start + frames) // total)):
             begins, ends = (moment / pace + (turn * total - start) * hop_s for moment in (event.start_s, event.end_s))
             begins, ends = max(begins, 0.0), min(ends, frames * hop_s)
             # What is cut to less than a frame is not heard.
@@ -91,6 +94,17 @@ def _taken(
                 events.append(Event(round(float(begins), 6), round(float(ends), 6), event.kind))
     events.sort(key=lambda event: (event.start_s, event.end_s, event.kind))
     return Content(power[(start + np.arange(frames)) % total], tuple(events), index)
+
+
+def _closed(power: np.ndarray) -> np.ndarray:
+    """(T, M) frames that can go round: the last ones are faded into the first, and gone."""
+    seam = min(SEAM_FRAMES, len(power) // 4)
+    if not seam:
+        return power
+    weight = ((np.arange(seam) + 0.5) / seam)[:, None].astype(np.float32)
+    closed = power[:-seam].copy()
+    closed[:seam] = weight * power[:seam] + (1 - weight) * power[-seam:]
+    return closed
 
 
 def _at_pace(power: np.ndarray, pace: float) -> np.ndarray:

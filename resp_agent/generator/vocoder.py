@@ -1,4 +1,4 @@
-"""Log-mel to waveform without weights: mel inversion and Griffin-Lim, batched."""
+"""Log-mel to waveform without weights: mel inversion and Griffin-Lim from white noise, batched."""
 
 from functools import lru_cache
 
@@ -12,8 +12,6 @@ from resp_agent.settings import AudioSettings
 
 INVERSION_UPDATES = 12
 """Multiplicative updates of the non-negative mel inversion."""
-MOMENTUM = 0.99
-"""Of the fast Griffin-Lim algorithm (Perraudin, Balazs and Søndergaard 2013)."""
 
 
 def invert_mel(mel: torch.Tensor, audio: AudioSettings) -> torch.Tensor:
@@ -38,8 +36,10 @@ def _pseudo_inverse(audio: AudioSettings) -> torch.Tensor:
 def vocode(log_mel: np.ndarray, audio: AudioSettings, iterations: int, rngs: list[np.random.Generator]) -> np.ndarray:
     """(B, T, M) natural-log mel power to (B, T * hop) float32 audio at 16 kHz in [-1, 1].
 
-    Griffin-Lim from phases that each clip's own generator draws. Levels are those of the log-mel; what would exceed
-    full scale is clipped, as a recorder does.
+    Griffin and Lim 1984, section III: a signal is analysed, its magnitudes are replaced, its phases kept, `iterations`
+    times. It begins as white noise that each clip's own generator draws. Breathing is noise, so its phases are already
+    those of such a sound, and few iterations do; many of them, from phases drawn at random, make tones of noise.
+    Levels are those of the log-mel; what would exceed full scale is clipped, as a recorder does.
 
     Raises:
         RunFailed: the result is not finite.
@@ -48,17 +48,13 @@ def vocode(log_mel: np.ndarray, audio: AudioSettings, iterations: int, rngs: lis
     frames = log_mel.shape[1]
     mel = torch.exp(torch.from_numpy(np.ascontiguousarray(log_mel, np.float32)).clamp(max=20.0))
     magnitude = invert_mel(mel, audio).sqrt().transpose(1, 2)
-    shape = magnitude.shape[1:]
-    phase = np.stack([rng.uniform(0, 2 * np.pi, shape).astype(np.float32) for rng in rngs])
-    angles = torch.polar(torch.ones_like(magnitude), torch.from_numpy(phase))
-    previous = torch.zeros_like(angles)
+    samples = size + hop * (frames - 1)
+    waveform = torch.from_numpy(np.stack([rng.standard_normal(samples).astype(np.float32) for rng in rngs]))
     for _ in range(iterations):
-        rebuilt = _analyse(_synthesise(magnitude * angles, audio), audio, frames)
-        angles = rebuilt - previous * (MOMENTUM / (1 + MOMENTUM))
+        spectrum = _analyse(waveform, audio, frames)
         # Half the time of dividing by abs(), which guards against overflow that cannot happen here.
-        angles = angles * torch.rsqrt(angles.real.square() + angles.imag.square() + 1e-24)
-        previous = rebuilt
-    waveform = _synthesise(magnitude * angles, audio)
+        inverse = torch.rsqrt(spectrum.real.square() + spectrum.imag.square() + 1e-24)
+        waveform = _synthesise(spectrum * (magnitude * inverse), audio)[:, :samples]
     before = size // 2 - hop // 2
     waveform = waveform[:, before : before + frames * hop]
     if not torch.isfinite(waveform).all():

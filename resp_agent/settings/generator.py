@@ -93,8 +93,9 @@ class CompositionSettings:
 
     shift: bool = True
     """Whether a content starts anywhere; one that is too short goes round."""
-    transplant: float = 0.5
-    """Share of contents with events that get the breathing of a healthy recording between them."""
+    transplant: float = 0.0
+    """Share of contents with events that get the breathing of a healthy recording between them. Varies most, and
+    loses some of what a label sounds like."""
     event_gain_db: float = 1.3
     """Standard deviation of the loudness that events are given against breathing."""
     pace: float = 0.15
@@ -120,8 +121,8 @@ class GeneratorSettings:
     """Codebook size."""
     unit_components: int = 16
     """Principal directions of a patch in which units are told apart."""
-    griffin_lim_iterations: int = 16
-    """Of the vocoder."""
+    griffin_lim_iterations: int = 3
+    """Of the vocoder. More come closer to the log-mel, and sound more like tones."""
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
     composition: CompositionSettings = field(default_factory=CompositionSettings)
@@ -129,4 +130,6 @@ class GeneratorSettings:
     def __post_init__(self):
         refuse(self.units < 2, f"a codebook of {self.units} units says nothing: give at least 2")
         refuse(self.unit_components < 1, "units are told apart in at least 1 direction")
-        refuse(self.griffin_lim_iterations < 0, "the vocoder cannot iterate fewer than 0 times")
+        refuse(
+            self.griffin_lim_iterations < 1, "the vocoder needs at least 1 iteration: without one, noise stays noise"
+        )

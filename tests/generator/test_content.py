@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resp_agent.corpus.schema import Event
-from resp_agent.generator.content import compose, content_of_units
+from resp_agent.generator.content import SEAM_FRAMES, _closed, compose, content_of_units
 from resp_agent.generator.material import Material
 from resp_agent.settings import CompositionSettings
 from tests.generator.made_up import settings, train_split
@@ -55,6 +55,29 @@ def test_events_lie_where_the_tone_is(material, seed, frames, pace):
     band = int(np.argmax(material.content(ILL)[25:45].mean(0) / (material.content(ILL)[:18].mean(0) + 1e-3)))
     tone = content.power[:, band] > 0.2 * np.quantile(material.content(ILL)[:, band], 0.9)
     assert np.mean(tone == inside) > 0.85
+
+
+def test_a_content_goes_round_without_a_jump():
+    ramp = np.arange(60, dtype=np.float32)[:, None]
+    closed = _closed(ramp)
+    assert closed.shape == (60 - SEAM_FRAMES, 1)
+    round_twice = np.concatenate([closed, closed])
+    # A fade over 8 frames spreads the fall of 59 evenly.
+    assert np.abs(np.diff(round_twice[:, 0])).max() < 1.2 * 59 / SEAM_FRAMES
+    np.testing.assert_array_equal(closed[SEAM_FRAMES:], ramp[SEAM_FRAMES:-SEAM_FRAMES])
+    np.testing.assert_array_equal(_closed(ramp[:3]), ramp[:3])
+
+
+def test_an_event_at_the_end_is_heard_where_the_end_fades_into_the_start(material):
+    """50 frames go round in 42: what happens from 0.84 s on is heard from the start on."""
+    late = dataclasses.replace(material.recordings[ILL], events=(Event(0.9, 0.96, "wheeze"),))
+    moved = dataclasses.replace(
+        material, recordings=[*material.recordings[:ILL], late, *material.recordings[ILL + 1 :]]
+    )
+    for seed in range(40):
+        # Twice round from anywhere.
+        events = drawn(moved, 84, seed, shift=True).events
+        assert sum(event.end_s - event.start_s for event in events) == pytest.approx(2 * 0.06)
 
 
 def test_breathing_between_events_is_another_healthy_patient_s(material):

@@ -24,7 +24,11 @@ from resp_agent.training.checkpoints import write_whole
 from resp_agent.training.engine import AVERAGED
 from tests.generator.made_up import LABELS, STYLES, settings, train_split
 
-CHOSEN = dataclasses.replace(settings(content="exemplar"), diagnoser=DiagnoserSettings(width=16, heads=2, layers=1))
+PULLED = dataclasses.replace(settings().generator.flow, pull=1.0, solver_steps=8)
+CHOSEN = dataclasses.replace(
+    settings(content="exemplar", flow=PULLED, griffin_lim_iterations=8),
+    diagnoser=DiagnoserSettings(width=16, heads=2, layers=1),
+)
 WINDOW = 50
 
 
@@ -132,7 +136,7 @@ def test_a_pull_is_the_slope_over_tokens_at_one_size():
 def test_hard_clips_leave_the_diagnoser_less_sure(trained, checkpoint):
     generator, plain = (make_generator(CHOSEN, train_split(), trained) for _ in range(2))
     generator.listen(checkpoint)
-    easy = Request("asthma", "bright", 4, 3, "exemplar")
+    easy = Request("asthma", "bright", 8, 3, "exemplar")
     same = [clip.waveform.tobytes() for clip in plain.synthesize(easy)]
     assert same == [clip.waveform.tobytes() for clip in generator.synthesize(easy)]
 

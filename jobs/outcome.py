@@ -3,7 +3,6 @@
 import importlib.metadata
 import platform
 import time
-from collections import Counter
 
 import pyarrow.parquet as pq
 
@@ -18,7 +17,6 @@ from resp_agent.report import RunRecord, render_report
 from resp_agent.settings import to_plain
 
 SHOWN = ("torch", "ray", "deepspeed", "transformers", "gymnasium", "numpy", "scikit-learn", "librosa", "resp-agent-ray")
-PAIRS_SHOWN = 8
 
 
 def finish(job: CurriculumJob, rounds: Rounds, lab: EpisodeLab, judge: Judge) -> dict:
@@ -99,15 +97,12 @@ def _asked(request: dict) -> dict:
 
 
 def _some_clips(rounds: Rounds) -> list[Recording]:
-    """One clip of each of the labels asked for most, from the last round that asked for it."""
-    counts = Counter()
-    last: dict[str, str] = {}
-    for entry in rounds.journal:
+    """One clip of each label and style that was asked for, from the last round that asked for it; latest first."""
+    last: dict[tuple[str, str], str] = {}
+    for entry in reversed(rounds.journal):
         for request, shard in zip(entry["requests"], entry["shards"], strict=True):
-            counts[request["label"]] += request["count"]
-            last[request["label"]] = shard
-    chosen = [label for label, _ in counts.most_common(PAIRS_SHOWN)]
-    return [from_table(pq.read_table(rounds.run.path / last[label]))[0] for label in chosen]
+            last.setdefault((request["label"], request["style"]), shard)
+    return [from_table(pq.read_table(rounds.run.path / shard).slice(0, 1))[0] for shard in last.values()]
 
 
 def _real_beside(corpus: Corpus) -> list[Recording]:

@@ -7,6 +7,7 @@ from resp_agent.report import tables
 from resp_agent.report.headline import headline_html
 from resp_agent.report.pairs import choose_pairs, kind_of, pair_html, picture_html
 from resp_agent.report.record import RunRecord
+from resp_agent.report.sound_grid import MOST_LABELS, by_cell, grid_figure
 from resp_agent.report.words import count_of, score, text
 
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -28,6 +29,7 @@ def render_report(record: RunRecord) -> dict[str, bytes]:
             _budget(record, pictures),
             _confusion(record, pictures),
             _clips(record, pictures),
+            _grid(record, pictures),
             _section("Time", tables.seconds_table(record.summary.get("seconds") or {})),
             _section("Files that could not be used", tables.quarantine_table(record.quarantine)),
             _section(
@@ -155,6 +157,29 @@ def _clips(record: RunRecord, pictures: dict[str, bytes]) -> str:
         f"A synthesized clip of each label beside a {kind} recording of it, in the same style where there is one. "
         "Same axes and colours everywhere: dB below the loudest point of the excerpt. "
         f"Bars along the top mark events.{some}",
+    )
+
+
+def _grid(record: RunRecord, pictures: dict[str, bytes]) -> str:
+    if not record.clips:
+        return ""
+    made, known = by_cell(record.clips), {(one.label, one.style) for one in record.real}
+    counts = record.label_counts()
+    labels = sorted({label for label, _ in made}, key=lambda label: (-counts[label], record.labels.index(label)))
+    labels = sorted(labels[:MOST_LABELS], key=record.labels.index)
+    styles = [name for name in record.styles if any(cell[1] == name for cell in [*made, *known])]
+    kind = kind_of(record.real[0]) if record.real else "real"
+    picture = picture_html(
+        lambda theme: grid_figure(record.real, record.clips, labels, styles, kind, theme),
+        pictures,
+        "clips-by-label-and-style",
+        f"Spectrograms of {kind} recordings and synthesized clips by label and style",
+    )
+    return _section(
+        "Every label in every style",
+        _figure(picture),
+        f"In each cell a {kind} training recording above, a clip below; “none” where training holds none, or none was "
+        "asked for. Bars along the top mark events.",
     )
 
 

@@ -32,9 +32,7 @@ def choose_pairs(record: RunRecord) -> list[Pair]:
     first: dict[str, Recording] = {}
     for clip in record.clips:
         first.setdefault(asked(clip)["label"], clip)
-    counts: dict[str, int] = {}
-    for (label, _), count in record.request_counts().items():
-        counts[label] = counts.get(label, 0) + count
+    counts = record.label_counts()
     order = {label: at for at, label in enumerate(record.labels)}
     chosen = sorted(first, key=lambda label: (-counts.get(label, 0), order.get(label, len(order))))[:MOST_PAIRS]
     pairs = []

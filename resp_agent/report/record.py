@@ -48,6 +48,13 @@ class RunRecord:
                 counts[cell] = counts.get(cell, 0) + int(request["count"])
         return counts
 
+    def label_counts(self) -> dict[str, int]:
+        """Clips asked for by label, 0 for the others, over all rounds."""
+        counts = dict.fromkeys(self.labels, 0)
+        for (label, _), count in self.request_counts().items():
+            counts[label] += count
+        return counts
+
     @property
     def clips_made(self) -> int:
         """Clips that the journal's rounds name."""

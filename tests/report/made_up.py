@@ -85,7 +85,7 @@ def made_up(
     made = [(line, request, at) for line in journal for at, request in enumerate(line["requests"])]
     clips = []
     for line, request, at in made:
-        if any(clip.label == request["label"] for clip in clips):
+        if any((clip.label, clip.style) == (request["label"], request["style"]) for clip in clips):
             continue
         start = sum(earlier["count"] for earlier in line["requests"][:at])
         asked = {**request, "index": 0, "generator": "f0"}

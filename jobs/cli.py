@@ -15,7 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "corpus": ("jobs.corpus:main", "build a corpus from raw recordings, and say in figures what is in one"),
     "features": ("jobs.features:main", "compute what an encoder makes of a corpus, once"),
-    "train": ("jobs.train:main", "train a diagnoser, pretrain its audio stem, or train grounding"),
+    "train": ("jobs.train:main", "train a diagnoser, a generator, grounding, or a diagnoser's audio stem"),
     "evaluate": ("jobs.evaluate:main", "score a diagnoser on a split of a corpus"),
     "diagnose": ("jobs.diagnose:main", "say what recordings sound like, how surely, and where in the audio"),
     "ground": ("jobs.ground:main", "say where in a recording a phrase is heard"),

@@ -1,8 +1,8 @@
-"""The first training of a diagnoser on Ray Train: a DeepSpeed rank a worker, restarted together when one fails."""
+"""Trainings on Ray Train: a DeepSpeed rank a worker, restarted together when one fails."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import ray.train
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
@@ -10,12 +10,13 @@ from ray.train.torch import TorchTrainer
 from ray.util.placement_group import remove_placement_group
 
 from actors.cluster import connect, reserve
-from jobs.training_log import Say, TrainingLog, following, line_to
+from jobs.ranked import RankedTraining
+from jobs.training_log import PartsLog, Say, TrainingLog, following, line_to
+from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
-from resp_agent.curriculum.folders import Folders
 from resp_agent.diagnoser.learner import Learner
 from resp_agent.errors import RunFailed, UserError
-from resp_agent.settings import Settings
+from resp_agent.generator.training import train_generator
 from resp_agent.threads import set_threads
 
 WAY_OUT = "lower --cpus, --gpus or --workers, add a node, or use --lab local"
@@ -31,11 +32,18 @@ class Ranks:
     restarts: int
     placement_timeout_s: float
 
+    @classmethod
+    def of(cls, job: RankedTraining) -> "Ranks":
+        """As a job asks for them."""
+        return cls(job.workers, job.cpus, job.gpus, job.restarts, job.placement_timeout_s)
 
-def train_on_ray(
-    settings: Settings, corpus: Path, folders: Folders, checkpoint: Path, board: Path, ranks: Ranks, say: Say
-) -> None:
-    """Trains into the folder `checkpoint`, from what a killed training left beside it; says how far it is.
+
+def train_on_ray(rank: Callable[[dict], None], task: dict, ranks: Ranks, say: Say) -> None:
+    """Runs a rank of a training on every worker, from what a killed training left, and says how far it is.
+
+    Args:
+        rank: `diagnoser_rank` or `generator_rank`; it is given the task with `lines`, the file of what it says.
+        task: `settings`, the path of the `corpus`, `folders`, and what the rank needs besides.
 
     Raises:
         UserError: a rank was given something that it cannot use.
@@ -51,17 +59,11 @@ def train_on_ray(
             ranks.workers, ranks.cpus, ranks.gpus, "PACK", ranks.placement_timeout_s, "the ranks of a training", WAY_OUT
         )
     )
+    folders = task["folders"]
     lines = folders.progress / "training.txt"
     trainer = TorchTrainer(
-        _rank,
-        train_loop_config={
-            "settings": settings,
-            "corpus": corpus,
-            "folders": folders,
-            "checkpoint": checkpoint,
-            "board": board,
-            "lines": lines,
-        },
+        rank,
+        train_loop_config=task | {"lines": lines},
         scaling_config=ScalingConfig(
             num_workers=ranks.workers,
             use_gpu=ranks.gpus > 0,
@@ -81,8 +83,8 @@ def train_on_ray(
             raise _sentence(failure, ranks.restarts) from failure
 
 
-def _rank(task: dict) -> None:
-    """One rank. Ray Train has made the process group that its engine joins."""
+def diagnoser_rank(task: dict) -> None:
+    """One rank of a diagnoser's training. Ray Train has made the process group that its engine joins."""
     settings, folders = task["settings"], task["folders"]
     rank = ray.train.get_context().get_world_rank()
     set_threads(settings.threads)
@@ -92,6 +94,20 @@ def _rank(task: dict) -> None:
         return
     log = TrainingLog(task["board"], settings.diagnoser.training.steps, line_to(task["lines"]))
     learner.first_train(str(task["checkpoint"]), log)
+    log.close()
+
+
+def generator_rank(task: dict) -> None:
+    """One rank of a generator's training."""
+    settings, folders = task["settings"], task["folders"]
+    rank = ray.train.get_context().get_world_rank()
+    set_threads(settings.threads)
+    train, beacon = Corpus.open(task["corpus"]).split("train"), Beacon(folders.progress, f"generator-{rank}")
+    if rank:
+        train_generator(settings, train, task["generator"], beacon)
+        return
+    log = PartsLog(task["board"], line_to(task["lines"]))
+    train_generator(settings, train, task["generator"], beacon, log)
     log.close()
 
 

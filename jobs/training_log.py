@@ -58,6 +58,30 @@ class TrainingLog:
         self._board.flush()
 
 
+class PartsLog:
+    """Hears of a training of several parts, one after the other: news names its `part` and `steps` besides."""
+
+    def __init__(self, folder: Path, say: Say):
+        """Events of each part go to a folder of its name below `folder`."""
+        self._folder, self._say = folder, say
+        self._part: str | None = None
+        self._log: TrainingLog | None = None
+
+    def __call__(self, news: dict) -> None:
+        """A step of a part."""
+        if news["part"] != self._part:
+            self.close()
+            part = self._part = news["part"]
+            self._log = TrainingLog(self._folder / part, news["steps"], lambda line: self._say(f"{part} {line}"))
+        self._log(news)
+
+    def close(self) -> None:
+        """Says what is left to say of the last part."""
+        if self._log:
+            self._log.close()
+            self._log = None
+
+
 def line_to(path: Path) -> Say:
     """Appends what is said to a file that another process follows."""
 

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from resp_agent.corpus.schema import Recording
+from resp_agent.curriculum.beacon import Beacon
 from resp_agent.encoders.units import Codebook
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, overheard
@@ -59,11 +60,18 @@ def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
     return fingerprint(*parts)
 
 
-def train_generator(settings: Settings, train: list[Recording], folder: Path, progress=None) -> str:
+def train_generator(
+    settings: Settings,
+    train: list[Recording],
+    folder: Path,
+    progress: Beacon | None = None,
+    log: Callable[[dict], None] | None = None,
+) -> str:
     """Trains the generator into `folder/weights`, which is whole or not there; does nothing where it is there.
 
     A training that was killed goes on from its last checkpoint and ends with the same bits. Kinds that learn nothing
-    (`oracle`, `style-transfer`) need no training. `progress.at(phase, step=...)` is told where it stands.
+    (`oracle`, `style-transfer`) need no training. `progress` shows where it stands; `log` is told of every step:
+    `part`, `step`, `steps`, `loss` and `learning_rate`.
 
     Returns:
         The generator's fingerprint.
@@ -94,8 +102,8 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
     chosen, work = settings.generator, folder / UNFINISHED
     weights = {}
     if planner is not None:
-        weights["planner"] = _train_part("planner", planner, writing, chosen.planner.training, work, name, told)
-    weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told)
+        weights["planner"] = _train_part("planner", planner, writing, chosen.planner.training, work, name, told, log)
+    weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told, log)
 
     def save(partial: Path) -> None:
         if not _first():
@@ -113,6 +121,11 @@ def train_generator(settings: Settings, train: list[Recording], folder: Path, pr
     if _first():
         shutil.rmtree(work, ignore_errors=True)
     return name
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether `folder` holds a whole generator."""
+    return read_progress(folder / FINAL) is not None
 
 
 def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> Models:
@@ -197,6 +210,7 @@ def _train_part(
     work: Path,
     name: str,
     told: Callable[..., None],
+    log: Callable[[dict], None] | None,
 ) -> dict[str, torch.Tensor]:
     """The averaged weights of a part: read where it is done, else trained from its last checkpoint.
 
@@ -214,11 +228,15 @@ def _train_part(
     if stored:
         engine.load(kept)
 
+    rate = warm_linear(training)
+
     def after_step(step: int, loss: float) -> None:
         told(f"training {part}", step=step)
+        if log:
+            log({"part": part, "step": step, "steps": training.steps, "loss": loss, "learning_rate": rate(step - 1)})
         if step % training.checkpoint_every == 0 or step == training.steps:
             told(f"checkpointing {part}", step=step)
             write_whole(kept, engine.save, {"step": step, "fingerprint": name})
 
-    fit(engine, examples, stored["step"] if stored else 0, training.steps, warm_linear(training), after_step)
+    fit(engine, examples, stored["step"] if stored else 0, training.steps, rate, after_step)
     return engine.averaged()

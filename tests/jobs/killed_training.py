@@ -1,24 +1,25 @@
-"""`python -m tests.jobs.killed_training <step> ...`: `train diagnoser`, which is killed when a step is done."""
+"""`python -m tests.jobs.killed_training <n> diagnoser|generator ...`: `train`, killed when n steps are done."""
 
+import importlib
 import os
 import signal
 import sys
 
-from jobs.train_diagnoser import main
-from jobs.training_log import TrainingLog
+import jobs.training_log
 
 
-class Killer(TrainingLog):
+class Killer(jobs.training_log.TrainingLog):
     """Hears of the step, and ends the process."""
+
+    done = 0
 
     def __call__(self, news: dict) -> None:
         super().__call__(news)
-        if news["step"] == int(sys.argv[1]):
+        Killer.done += "loss" in news
+        if Killer.done == int(sys.argv[1]):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    import jobs.train_diagnoser
-
-    jobs.train_diagnoser.TrainingLog = Killer
-    sys.exit(main(sys.argv[2:]))
+    jobs.training_log.TrainingLog = Killer
+    sys.exit(importlib.import_module(f"jobs.train_{sys.argv[2]}").main(sys.argv[3:]))

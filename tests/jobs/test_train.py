@@ -14,14 +14,19 @@ from ray.train import WorkerGroupError
 from tensorboardX.proto.event_pb2 import Event
 
 import jobs.train
+from jobs.ranked import parse as parse_training
 from jobs.ray_training import _sentence
-from jobs.train_diagnoser import main, parse, train
+from jobs.train_diagnoser import DiagnoserTraining, main, train
 from resp_agent.curriculum.beacon import read_beacons
 from resp_agent.diagnoser.stored import load_diagnoser
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.randomness import stream
 from resp_agent.training.engine import AVERAGED
 from tests.jobs.conftest import TRAINING
+
+
+def parse(argv):
+    return parse_training(DiagnoserTraining, argv)
 
 
 def weights(folder):
@@ -96,7 +101,13 @@ def test_the_verbs_of_train(capsys):
 
 @pytest.mark.slow
 def test_a_process_killed_at_a_random_step_goes_on_to_the_same_weights(trained, tmp_path):
-    command = [sys.executable, "-m", "tests.jobs.killed_training", str(stream("tests", "train").integers(1, 12))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.jobs.killed_training",
+        str(stream("tests", "train").integers(1, 12)),
+        "diagnoser",
+    ]
     killed = subprocess.run([*command, *TRAINING, "--lab", "local", "--out", str(tmp_path)], capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "summary.json").exists()

@@ -19,6 +19,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "table7": ("jobs.benchmarks.tables:Table7Benchmark:table7", "late fusion against weaving, beside the paper"),
     "ablation": ("jobs.benchmarks.tables:AblationBenchmark:ablation", "anchors, text and loss, beside the paper"),
     "table2": ("jobs.benchmarks.icbhi:Table2Benchmark:table2", "ICBHI, official split, 4 classes, beside the paper"),
+    "table4": ("jobs.benchmarks.table4:Table4Benchmark:table4", "style and content swapped, beside the paper"),
     "grounding": ("jobs.benchmarks.grounding:GroundingBenchmark:grounding", "where in the audio a phrase is heard"),
     "attention": ("jobs.benchmarks.attention:AttentionBenchmark:attention", "time and memory by sequence length"),
     "downstream": ("jobs.benchmarks.downstream:DownstreamBenchmark:downstream", "what a diagnoser learns from clips"),

@@ -81,7 +81,7 @@ def _embedded(settings: Settings, out: Path) -> Corpus:
     from resp_agent.simulation import VERSION, embedded_corpus
 
     recipe = fingerprint(VERSION, settings.simulation, settings.seed)
-    earlier = _earlier(out, recipe)
+    earlier = built_before(out, recipe)
     if earlier:
         return earlier
     recordings = embedded_corpus(settings.simulation, settings.seed)
@@ -92,12 +92,12 @@ def _built(sources: dict[str, Path], seed: int, out: Path) -> Corpus:
     settings = CorpusSettings(seed=seed)
     listings = (part for name in sorted(sources) for part in (name, _listing(sources[name])))
     recipe = digest(BUILD_VERSION, stage.VERSION, table_digest(), fingerprint(settings), *listings)
-    return _earlier(out, recipe) or build_corpus(
+    return built_before(out, recipe) or build_corpus(
         sources, out, settings, in_threads(os.cpu_count() or 1), info={"recipe": recipe}
     )
 
 
-def _earlier(out: Path, recipe: str) -> Corpus | None:
+def built_before(out: Path, recipe: str) -> Corpus | None:
     """The corpus at `out` if it was made by the same recipe and is whole."""
     if not (out / MANIFEST).is_file():
         return None

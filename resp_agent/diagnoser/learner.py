@@ -12,6 +12,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import from_table
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.beacon import Beacon
+from resp_agent.curriculum.vetoes import read_vetoes
 from resp_agent.diagnoser.batches import Batches
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Example, Inputs
@@ -181,7 +182,9 @@ class Learner:
                 frames = self._cache.encode([clip.waveform for clip in clips])
                 self._clips[path] = [self.inputs.example(*pair) for pair in zip(clips, frames, strict=True)]
         self._clips = {path: self._clips[path] for path in shards}
-        return [example for path in shards for example in self._clips[path]]
+        # Read anew each time: people listen while a run goes on.
+        vetoed = {clip for folder in {Path(path).parents[1] for path in shards} for clip in read_vetoes(folder)}
+        return [example for path in shards for example in self._clips[path] if example.id not in vetoed]
 
     def _tell(self, what: str, done: int, total: int) -> None:
         self._beacon.at(f"{what} {done} of {total} recordings" if done < total else "waiting")

@@ -14,7 +14,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from jobs.ranked import parse
-from jobs.train_generator import CLIPS, GeneratorTraining, main
+from jobs.train_diagnoser import DiagnoserTraining
+from jobs.train_generator import CLIPS, GeneratorTraining, main, train
 from resp_agent.curriculum.beacon import read_beacons
 from resp_agent.errors import UserError
 from resp_agent.randomness import stream
@@ -69,12 +70,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_done(trained, tmp_
     ):
         parse(GeneratorTraining, [*SMOKE, "--workers", "3"])
     with pytest.raises(UserError, match="another kind: go on with it by `resp-agent train generator --resume`"):
-        from jobs.train_diagnoser import DiagnoserTraining
-
         parse(DiagnoserTraining, ["--resume", str(trained)])
     with pytest.raises(UserError, match="holds a run already"):
-        from jobs.train_generator import train
-
         train(parse(GeneratorTraining, [*SMOKE, "--out", str(trained)]))
 
 

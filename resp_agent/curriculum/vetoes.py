@@ -1,0 +1,60 @@
+"""Clips that somebody heard and rejected: a list beside the clips. What is on it is never learned from again."""
+
+import csv
+import io
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from resp_agent.durable import write_atomic
+from resp_agent.errors import UserError
+
+FILE = "vetoes.csv"
+COLUMNS = ("clip_id", "reason", "when")
+
+
+def read_vetoes(folder: Path) -> dict[str, dict[str, str]]:
+    """Clip id -> its row of the list in a folder; empty where there is no list.
+
+    Raises:
+        UserError: the list cannot be read. It is not taken for empty: then what was rejected would be learned from.
+    """
+    path = Path(folder) / FILE
+    if not path.exists():
+        return {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as problem:
+        raise UserError(f"the veto list {path} cannot be read ({problem}): mend it, or take it away") from None
+    if any(not row.get("clip_id") for row in rows):
+        raise UserError(f"the veto list {path} has a row without clip_id: mend it, or take it away")
+    return {row["clip_id"]: row for row in rows}
+
+
+def add_vetoes(folder: Path, clips: Iterable[str], reason: str, known: Collection[str]) -> list[str]:
+    """Adds clips to the list in a folder; those that are on it keep their first reason.
+
+    Args:
+        known: ids of the clips that there are.
+
+    Returns:
+        The ids that were added.
+
+    Raises:
+        UserError: a clip is not among them; nothing is added then.
+    """
+    clips = list(dict.fromkeys(clips))
+    unknown = [clip for clip in clips if clip not in known]
+    if unknown:
+        raise UserError(f"there is no clip {', '.join(unknown)} in {folder}: give ids as its clips have them")
+    rows = read_vetoes(folder)
+    added = [clip for clip in clips if clip not in rows]
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    rows |= {clip: {"clip_id": clip, "reason": reason, "when": when} for clip in added}
+    told = io.StringIO()
+    table = csv.DictWriter(told, COLUMNS, extrasaction="ignore", lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows.values())
+    write_atomic(Path(folder) / FILE, told.getvalue().encode())
+    return added

@@ -143,11 +143,12 @@ class ReleasedPlanner(nn.Module):
         pick: Callable[[torch.Tensor, int], torch.Tensor],
     ) -> torch.Tensor:
         """(B, N) tokens that `pick` makes of the last state (B, D) and the step; every token passes the model once."""
-        from transformers import DynamicCache
+        # Imports transformers, which takes seconds.
+        from resp_agent.generator.key_value_cache import preallocated
 
         longest, held = embeds.shape[1] + most, self.settings.max_position_embeddings
         refuse(longest > held, f"{longest} tokens are more than the {held} that the planner holds: write fewer units")
-        cache, written = DynamicCache(config=self.model.config), []
+        cache, written = preallocated(self.settings.num_hidden_layers, longest), []
         ended = torch.zeros(len(embeds), dtype=torch.bool, device=embeds.device)
         for step in range(most):
             state = self.model(inputs_embeds=embeds, **_places(real, embeds.shape[1]), cache=cache, use_cache=True)

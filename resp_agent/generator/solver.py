@@ -1,6 +1,6 @@
 """Fixed-step solvers of dx/dt = velocity(x, t), and the moments at which they stop.
 
-Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, section II.1.
+Hairer, Nørsett and Wanner, Solving Ordinary Differential Equations I, section II.1 where nothing else is said.
 """
 
 import math
@@ -32,7 +32,21 @@ def midpoint(velocity: Velocity, x: torch.Tensor, times: Sequence[float]) -> tor
     return x
 
 
-SOLVERS: dict[str, Solver] = {"euler": euler, "midpoint": midpoint}
+def adams_bashforth(velocity: Velocity, x: torch.Tensor, times: Sequence[float]) -> torch.Tensor:
+    """Carries `x` from the first of `times` to the last; one call of `velocity` a step, error of second order.
+
+    Each step goes on along the line through this velocity and the one before (the same, section III.5, equation 5.5,
+    two steps of any length); the first step is Euler's.
+    """
+    before, length_before = None, 1.0
+    for now, then in pairwise(times):
+        here, length = velocity(x, now), then - now
+        slope = here if before is None else here + length / (2 * length_before) * (here - before)
+        x, before, length_before = x + length * slope, here, length
+    return x
+
+
+SOLVERS: dict[str, Solver] = {"euler": euler, "midpoint": midpoint, "adams-bashforth": adams_bashforth}
 """Name -> solver."""
 
 

@@ -24,6 +24,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "attention": ("jobs.benchmarks.attention:AttentionBenchmark:attention", "time and memory by sequence length"),
     "downstream": ("jobs.benchmarks.downstream:DownstreamBenchmark:downstream", "what a diagnoser learns from clips"),
     "speed diagnoser": ("jobs.benchmarks.speed:SpeedBenchmark:speed_diagnoser", "a step against the reference path"),
+    "speed generator": (
+        "jobs.benchmarks.generator_speed:GeneratorSpeedBenchmark:speed_generator",
+        "audio a second against the plain path",
+    ),
     "corpus": ("jobs.benchmarks.corpus:CorpusBenchmark:corpus", "decoding to Parquet against a plain loop"),
 }
 """Verb -> (`module:class of its flags:function` that takes an instance and returns the exit code, a line of help)."""

@@ -52,8 +52,8 @@ class FlowSettings:
     width: int = 128
     layers: int = 3
     heads: int = 4
-    solver: Literal["euler", "midpoint"] = "euler"
-    """Midpoint takes two evaluations a step and is more exact."""
+    solver: Literal["euler", "midpoint", "adams-bashforth"] = "euler"
+    """Midpoint takes two evaluations a step and is more exact; Adams-Bashforth is too, and takes one."""
     solver_steps: int = 4
     """Steps of the solver."""
     warp: bool = False

@@ -26,7 +26,8 @@ def test_rows_are_requests(tmp_path):
 
 
 def test_all_wrong_rows_are_told_by_their_lines(tmp_path):
-    text = "label,style,count,duration_s\nasthma,bell,1,\n,bell,1,\nasthma,bell,two,\nasthma,bell,0,\nasthma,bell,1,600\nasthma,bell,1,1,9\n"
+    rows = "asthma,bell,1,", ",bell,1,", "asthma,bell,two,", "asthma,bell,0,", "asthma,bell,1,600", "asthma,bell,1,1,9"
+    text = "\n".join(["label,style,count,duration_s", *rows])
     with pytest.raises(UserError) as told:
         read_plan(plan(tmp_path, text), "exemplar", 0)
     for part in (

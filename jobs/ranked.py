@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, TypeVar
 
+from jobs.console import Console
 from jobs.options import Flat, parse_job, refuse_disposable, stored_identity
+from resp_agent.corpus.dataset import Corpus
+from resp_agent.corpus.resolve import resolve_corpus
+from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.journal import SETTINGS, RunDirectory
 from resp_agent.errors import UserError
 from resp_agent.settings import Settings, TrainingSettings, from_plain, to_plain
@@ -98,6 +102,32 @@ def open_training(job: RankedTraining) -> RunDirectory:
             f"{job.folder} holds a run already: go on with it by --resume {job.folder}, or give another --out"
         )
     return RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
+
+
+def prepare(job: RankedTraining, run: RunDirectory, console: Console) -> tuple[Folders, Corpus]:
+    """Where the training's parts lie, and the corpus that it learns from; a lost cluster is told before any work.
+
+    Raises:
+        UserError: the corpus cannot be used, or is not the one that the training was begun on.
+    """
+    console.say(f"training directory {run.path.resolve()}")
+    if job.lab == "ray":
+        # Imported when needed: one process knows no Ray.
+        from actors.cluster import knock
+
+        knock()
+    folders = Folders.of(job.folder, job.first, job.workers)
+    corpus = resolve_corpus(job.settings, folders.corpus(job.settings))
+    run.hold_to_corpus(corpus.fingerprint)
+    return folders, corpus
+
+
+def completed(run: RunDirectory, console: Console) -> dict | None:
+    """The summary of a training that is complete, which is said; None of one that is not."""
+    summary = run.summary()
+    if summary:
+        console.say(f"this training is complete: {(run.path / 'summary.json').resolve()}")
+    return summary
 
 
 def _begun(kind: type[Training], folder: Path) -> Training:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from jobs.console import Console
 from jobs.exits import run_job
-from jobs.ranked import BOARD, RankedTraining, open_training, parse
+from jobs.ranked import BOARD, RankedTraining, completed, open_training, parse, prepare
 from jobs.training_log import PartsLog
 from resp_agent.corpus.dataset import Corpus
-from resp_agent.corpus.resolve import resolve_corpus
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
@@ -56,18 +55,9 @@ def train(job: GeneratorTraining) -> dict:
         RunFailed: the training cannot go on; its last checkpoint is kept.
     """
     console, run, settings = Console(), open_training(job), job.settings
-    if run.summary():
-        console.say(f"this training is complete: {(run.path / 'summary.json').resolve()}")
-        return run.summary()
-    console.say(f"training directory {run.path.resolve()}")
-    if job.lab == "ray":
-        # Imported when needed: one process knows no Ray.
-        from actors.cluster import knock
-
-        knock()
-    folders = Folders.of(job.folder, job.first, job.workers)
-    corpus = resolve_corpus(settings, folders.corpus(settings))
-    run.hold_to_corpus(corpus.fingerprint)
+    if summary := completed(run, console):
+        return summary
+    folders, corpus = prepare(job, run, console)
     folder, train_split = folders.generator(settings, corpus), corpus.split("train")
     if not is_trained(folder):
         console.say(f"training a generator on {corpus.describe()}; {job.workers} x {job.lab}")

@@ -1,7 +1,7 @@
 """Requests to clips: planner, flow and vocoder in one, and the shards that clips are written to."""
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from resp_agent.errors import UserError
 from resp_agent.generator.content import Content, compose, content_of_units
 from resp_agent.generator.examples import flow_condition, planner_slots
 from resp_agent.generator.hardness import Listener, Pull
+from resp_agent.generator.patient import TEMPLATE, invent
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, log_content, normalise, put_on
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
@@ -94,7 +95,7 @@ class PlannedGenerator:
         rngs = [_stream(request, index, "phase") for index in indices]
         audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs)
         recordings = material.recordings
-        return [
+        clips = [
             clip_of(
                 request,
                 self.fingerprint,
@@ -105,6 +106,16 @@ class PlannedGenerator:
                 content.events,
             )
             for index, waveform, content, (_, reference) in zip(indices, audio, contents, picked, strict=True)
+        ]
+        # A plan was written with its narrative, and stays with it.
+        if request.content == "planned" or not self._settings.generator.composition.invent_patients:
+            return clips
+        same = [recordings[one] for one in material.of_label(request.label)]
+        return [
+            replace(clip, **invent(clip, same, _stream(request, index, "patient")))
+            if clip.narrative_source == TEMPLATE
+            else clip
+            for index, clip in zip(indices, clips, strict=True)
         ]
 
     def _plan(self, request: Request, indices: range, picked: list[int], frames: int) -> list[Content]:

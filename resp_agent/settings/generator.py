@@ -100,6 +100,9 @@ class CompositionSettings:
     """Standard deviation of the loudness that events are given against breathing."""
     pace: float = 0.15
     """Largest natural log of the factor by which a content is made faster or slower; pitch stays."""
+    invent_patients: bool = True
+    """Whether a clip is said to be of a patient who is put together from several of its label, where narratives are
+    written by the template; else of the patient whose content is heard."""
 
     def __post_init__(self):
         refuse_share("transplant", self.transplant)

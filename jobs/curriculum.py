@@ -38,7 +38,8 @@ def curriculum(job: CurriculumJob) -> dict:
         with console.watching(run.path / "progress"):
             rounds.add_seconds(lab.prepare(synthesis))
 
-        policy = make_policy(job.policy, lab.labels, lab.styles, settings.curriculum.requests_per_round)
+        how = settings.curriculum
+        policy = make_policy(job.policy, lab.labels, lab.styles, how.requests_per_round, how.hardness_levels)
         if rounds.journal:
             observation, info = env.reset(options={"restore": rounds.journal[-1]["state"]})
             policy.load_state_dict(rounds.journal[-1]["policy_state"])

@@ -97,7 +97,8 @@ def _play(env: gymnasium.Env, name: str) -> int:
     """An episode of the curriculum, as `resp-agent curriculum` plays it; returns the number of clips."""
     lab, settings = env.unwrapped.lab, env.unwrapped.settings
     lab.prepare(name != NONE)
-    policy = make_policy(name, lab.labels, lab.styles, settings.curriculum.requests_per_round)
+    how = settings.curriculum
+    policy = make_policy(name, lab.labels, lab.styles, how.requests_per_round, how.hardness_levels)
     observation, info = env.reset(seed=settings.seed, options={"synthesis": name != NONE})
     clips, ended = 0, False
     while not ended:

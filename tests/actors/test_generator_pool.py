@@ -35,7 +35,7 @@ class Worker:
     def __init__(self, settings, corpus, folder, folders, number):
         self.corpus, self.number = Path(corpus), number
 
-    def make(self, requests):
+    def make(self, requests, diagnoser=None):
         if not requests and (self.corpus / "broken").exists():
             raise RunFailed("the weights are not what was written")
         made = []

@@ -12,7 +12,7 @@ POLICIES: dict[str, type] = {
     "class-prior": ClassPriorPolicy,
     "weakness": WeaknessPolicy,
 }
-"""Name on the command line -> class, built with (labels, styles, requests_per_round)."""
+"""Name on the command line -> class, built with (labels, styles, requests_per_round, hardness_levels)."""
 
 NONE = "none"
 """The mode of a run that synthesizes nothing: the same rounds and optimizer steps with empty requests. Not a policy."""
@@ -34,11 +34,13 @@ def check_choice(name: str) -> str:
     return name
 
 
-def make_policy(name: str, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int) -> Policy:
+def make_policy(
+    name: str, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int, hardness_levels: int = 1
+) -> Policy:
     """A fresh policy by its name; for `none`, what fills a policy's place in a run without synthesis.
 
     Raises:
         UserError: no policy has that name.
     """
     kind = IdlePolicy if check_choice(name) == NONE else POLICIES[name]
-    return kind(tuple(labels), tuple(styles), requests_per_round)
+    return kind(tuple(labels), tuple(styles), requests_per_round, hardness_levels)

@@ -30,11 +30,13 @@ class Transition:
 class Policy(Protocol):
     """Chooses requests. Whatever learns within an episode, across episodes or not at all is a policy.
 
-    Built with (labels, styles, requests_per_round): names of the action's factors, and cells that an action names.
+    Built with (labels, styles, requests_per_round, hardness_levels): names of the action's factors, cells that an
+    action names, and levels of hardness.
     """
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> np.ndarray:
-        """An action of int64, shape (2 * requests_per_round,): label and style index of each request in turn.
+        """An action of int64, shape (2 * requests_per_round,): label and style index of each request in turn; with more
+        than one level of hardness a third index for each.
 
         Every draw comes from `rng`.
         """
@@ -55,13 +57,17 @@ class Policy(Protocol):
 class CellPolicy(ABC):
     """Draws cells with replacement, with probability proportional to their weight; learns nothing.
 
-    A kind of it gives `weights`. Where all weights are zero, every cell is as probable as any other.
+    A kind of it gives `weights`. Where all weights are zero, every cell is as probable as any other. Where there are
+    levels of hardness, each request's is drawn too, all as probable.
     """
 
-    def __init__(self, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int):
+    def __init__(
+        self, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int, hardness_levels: int = 1
+    ):
         self.labels = tuple(labels)
         self.styles = tuple(styles)
         self.requests_per_round = requests_per_round
+        self.hardness_levels = hardness_levels
         self._probabilities: np.ndarray | None = None
 
     @abstractmethod
@@ -76,7 +82,10 @@ class CellPolicy(ABC):
         """
         self._probabilities = self._normalised(np.asarray(self.weights(observation), np.float64))
         cells = rng.choice(self._probabilities.size, size=self.requests_per_round, p=self._probabilities.ravel())
-        return np.stack(np.unravel_index(cells, self._probabilities.shape), axis=1).astype(np.int64).ravel()
+        factors = [*np.unravel_index(cells, self._probabilities.shape)]
+        if self.hardness_levels > 1:
+            factors.append(rng.integers(self.hardness_levels, size=self.requests_per_round))
+        return np.stack(factors, axis=1).astype(np.int64).ravel()
 
     def update(self, transition: Transition) -> None:  # noqa: B027
         """Learns nothing."""

@@ -8,11 +8,13 @@ from resp_agent.curriculum.policies.base import Observation
 class IdlePolicy:
     """Names the first cell over and over: the environment ignores it where nothing is synthesized. Draws nothing."""
 
-    def __init__(self, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int):
-        self._action = np.zeros(2 * requests_per_round, np.int64)
+    def __init__(
+        self, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int, hardness_levels: int = 1
+    ):
+        self._action = np.zeros((3 if hardness_levels > 1 else 2) * requests_per_round, np.int64)
 
     def decide(self, observation: Observation, rng: np.random.Generator) -> np.ndarray:
-        """Zeros of int64, shape (2 * requests_per_round,)."""
+        """Zeros of int64, an action's shape."""
         return self._action.copy()
 
     def update(self, transition: object) -> None:

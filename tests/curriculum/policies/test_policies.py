@@ -71,6 +71,17 @@ def test_contract(name):
     json.dumps(policy.explain())
 
 
+@pytest.mark.parametrize("name", CHOICES)
+def test_levels_of_hardness_are_a_third_index_and_all_are_drawn(name):
+    lab, observation = seen()
+    action = make_policy(name, lab.labels, lab.styles, 200, 3).decide(observation, stream(4)).reshape(200, 3)
+    plain = make_policy(name, lab.labels, lab.styles, 200).decide(observation, stream(4)).reshape(200, 2)
+    # Cells are those that are drawn without levels.
+    np.testing.assert_array_equal(action[:, :2], plain)
+    counts = np.bincount(action[:, 2], minlength=3)
+    assert counts.tolist() == [200, 0, 0] if name == "none" else (counts > 40).all()
+
+
 def test_weakness_asks_for_labels_not_held_as_often_as_for_the_average_cell():
     lab, observation = seen(unheld=(1,))
     policy = make_policy("weakness", lab.labels, lab.styles, 4)

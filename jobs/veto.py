@@ -40,6 +40,8 @@ def veto(job: VetoJob) -> None:
     """
     refuse_relative("DIR", job.folder)
     folder = Path(job.folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}: give a run directory, or the --out of `synthesize`")
     if job.clips:
         shards = sorted((folder / SHARDS).glob("*.parquet"))
         if not shards:

@@ -13,7 +13,7 @@ class Beacon:
         self._path = Path(folder) / f"{role}.json"
         self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def at(self, phase: str, **where: int) -> None:
+    def at(self, phase: str, **where: float) -> None:
         """Says where the process is. Not synced: it describes, it does not promise."""
         temporary = self._path.with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps({"phase": phase, **where, "pid": os.getpid(), "time_s": time.time()}))

@@ -1,8 +1,10 @@
 """Clips that somebody heard and rejected: a list beside the clips. What is on it is never learned from again."""
 
 import csv
+import fcntl
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,12 +25,14 @@ def read_vetoes(folder: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise UserError(f"the veto list {path} cannot be read ({problem}): mend it, or take it away") from None
-    if any(not row.get("clip_id") for row in rows):
-        raise UserError(f"the veto list {path} has a row without clip_id: mend it, or take it away")
+    for line, row in enumerate(rows, start=2):
+        if not row.get("clip_id") or None in row:
+            what = "no clip_id" if not row.get("clip_id") else "more fields than there are columns"
+            raise UserError(f"row {line} of the veto list {path} has {what}: mend it, or take the list away")
     return {row["clip_id"]: row for row in rows}
 
 
@@ -48,13 +52,31 @@ def add_vetoes(folder: Path, clips: Iterable[str], reason: str, known: Collectio
     unknown = [clip for clip in clips if clip not in known]
     if unknown:
         raise UserError(f"there is no clip {', '.join(unknown)} in {folder}: give ids as its clips have them")
-    rows = read_vetoes(folder)
-    added = [clip for clip in clips if clip not in rows]
-    when = datetime.now(UTC).isoformat(timespec="seconds")
-    rows |= {clip: {"clip_id": clip, "reason": reason, "when": when} for clip in added}
-    told = io.StringIO()
-    table = csv.DictWriter(told, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows.values())
-    write_atomic(Path(folder) / FILE, told.getvalue().encode())
+    try:
+        with _alone(Path(folder)):
+            rows = read_vetoes(folder)
+            added = [clip for clip in clips if clip not in rows]
+            when = datetime.now(UTC).isoformat(timespec="seconds")
+            rows |= {clip: {"clip_id": clip, "reason": reason, "when": when} for clip in added}
+            write_atomic(Path(folder) / FILE, _as_csv(rows.values()))
+    except OSError as problem:
+        raise UserError(f"{folder} cannot be written ({problem.strerror or problem}): make it writable") from problem
     return added
+
+
+def _as_csv(rows: Collection[dict[str, str]]) -> bytes:
+    """With the columns of our own, and those that people added."""
+    columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])
+    told = io.StringIO()
+    table = csv.DictWriter(told, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return told.getvalue().encode()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two listeners who reject clips at the same time lose none of each other's."""
+    with (folder / f".{FILE}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,20 +1,31 @@
 """Synthesis as bulk work: each part is a request in a file, and becomes a shard that is named by its content."""
 
+import errno
 import json
 import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from resp_agent.corpus.dataset import Corpus
-from resp_agent.curriculum.beacon import Beacon
+from resp_agent.curriculum.beacon import Beacon, read_beacons
 from resp_agent.curriculum.request import Request
 from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed
-from resp_agent.generator.synthesizer import make_generator, write_clips
+from resp_agent.generator.export import Export, clip_file, export_shard
+from resp_agent.generator.synthesizer import SHARDS, make_generator, write_clips
 from resp_agent.settings import Settings, from_plain, to_plain
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import digests
+
+PROGRESS = "progress"
 
 
 def write_part(folder: Path, number: int, request: Request) -> Path:
@@ -22,6 +33,40 @@ def write_part(folder: Path, number: int, request: Request) -> Path:
     path = folder / f"{number:06d}.json"
     write_atomic(path, json.dumps(asdict(request)).encode())
     return path
+
+
+def shard_of(out: Path, part: Request, fingerprint: str) -> Path:
+    """Where the clips lie that a generator, by its fingerprint, makes of a part."""
+    return out / SHARDS / f"{part.name(fingerprint)}.parquet"
+
+
+def is_made(out: Path, part: Request, fingerprint: str, export: Export = "none") -> bool:
+    """Whether a part needs no work: its shard can be read, and each of its clips has the file that is asked for."""
+    wanted = [part.clip_id(fingerprint, index) for index in range(part.count)]
+    try:
+        held = pq.read_table(shard_of(out, part, fingerprint), columns=["id"])["id"].to_pylist()
+    except (OSError, pa.ArrowInvalid):
+        return False
+    files = [] if export == "none" else [clip_file(part.label, part.style, clip, export) for clip in wanted]
+    return held == wanted and all((out / file).is_file() for file in files)
+
+
+@contextmanager
+def told_when_full(out: Path) -> Iterator[None]:
+    """Makes one sentence of a disk that is full or cannot be written.
+
+    Raises:
+        RunFailed: it is.
+    """
+    try:
+        yield
+    except OSError as problem:
+        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise RunFailed(
+            f"clips cannot be written below {out} ({problem.strerror or problem}): "
+            f"{'make room there' if full else 'make it writable'}; what is made stays, and the same command makes the "
+            "rest"
+        ) from problem
 
 
 @dataclass(frozen=True)
@@ -38,19 +83,23 @@ class Synthesis:
     """Shards go to `synthetic` below it."""
     diagnoser: str = ""
     """Folder of the diagnoser that hard clips are hard for."""
+    export: Export = "none"
+    """Files to listen to, of each shard when it is made."""
     heavy: bool = True
 
     @classmethod
-    def of(cls, settings: Settings, corpus: Path, generator: Path, out: Path, diagnoser: Path | None) -> "Synthesis":
+    def of(
+        cls, settings: Settings, corpus: Path, generator: Path, out: Path, diagnoser: Path | None, export: Export
+    ) -> "Synthesis":
         """From settings and paths."""
         plain = json.dumps(to_plain(settings))
-        return cls(plain, str(corpus), str(generator), str(out), str(diagnoser or ""))
+        return cls(plain, str(corpus), str(generator), str(out), str(diagnoser or ""), export)
 
     def start(self) -> "Maker":
         """Loads the generator.
 
         Raises:
-            RunFailed: it is not there.
+            RunFailed: it is not there, or the folder cannot be written.
         """
         return Maker(self)
 
@@ -61,29 +110,38 @@ class Maker:
     def __init__(self, work: Synthesis):
         settings = from_plain(json.loads(work.settings))
         set_threads(settings.threads)
-        self._out = Path(work.out)
-        self._beacon = Beacon(self._out / "progress", f"synthesis-{os.getpid()}")
-        self._beacon.at("loading generator")
+        self._out, self._export = Path(work.out), work.export
+        with told_when_full(self._out):
+            # Process ids are not unique among the nodes of a cluster.
+            self._beacon = Beacon(self._out / PROGRESS, f"synthesis-{platform.node()}-{os.getpid()}")
+            self._beacon.at("loading generator")
         self._generator = make_generator(settings, Corpus.open(Path(work.corpus)).split("train"), Path(work.generator))
         if work.diagnoser:
             folder = Path(work.diagnoser)
             self._generator.listen(Checkpoint(str(folder), digests(folder)))
+        self._ready_s = time.time()
 
     def __call__(self, part: Path) -> int:
-        """Makes the clips of a part, unless its shard is there; returns their number.
+        """Makes the clips of a part, unless its shard is there, and their files; returns their number.
 
         Raises:
-            RunFailed: the shard cannot be written.
+            RunFailed: the part is not on this node, or the shard cannot be written.
         """
-        request = Request(**json.loads(Path(part).read_text()))
-        self._beacon.at("synthesizing", part=int(Path(part).stem))
         try:
-            return len(write_clips(self._generator, request, self._out).clip_ids)
-        except OSError as problem:
-            raise RunFailed(
-                f"clips cannot be written below {self._out} ({problem.strerror or problem}): make room there; what is "
-                "made stays, and the same command makes the rest"
-            ) from problem
+            request = Request(**json.loads(Path(part).read_text()))
+        except FileNotFoundError:
+            raise RunFailed(f"{part} is not there on every node: give --out on storage that all of them share") from None
+        with told_when_full(self._out):
+            self._beacon.at("synthesizing", part=int(Path(part).stem), ready_s=self._ready_s)
+            shard = write_clips(self._generator, request, self._out)
+            export_shard(self._out / shard.path, self._out, self._export)
+        return len(shard.clip_ids)
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+
+def ready_since(out: Path, began_s: float) -> float:
+    """When the first worker of those that started after `began_s` had loaded its generator, in seconds of the clock."""
+    told = [beacon.get("ready_s", 0.0) for beacon in read_beacons(out / PROGRESS).values()]
+    return min((ready for ready in told if ready >= began_s), default=began_s)

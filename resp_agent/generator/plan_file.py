@@ -38,13 +38,18 @@ def read_plan(path: Path, content: str, seed: int) -> list[Request]:
     if absent or unknown:
         told = [f"has no column {name!r}" for name in absent] + [f"has an unknown column {name!r}" for name in unknown]
         raise UserError(f"the plan {path} {' and '.join(told)}: it takes {', '.join((*NEEDED, *OPTIONAL))}")
-    requests, wrong = [], []
+    requests, wrong, asked = [], [], {}
     for number, row in enumerate(rows):
+        # The header is line 1.
+        line = number + 2
         try:
-            requests.append(_request(row, number, content, seed))
+            request = _request(row, number, content, seed)
+            earlier = asked.setdefault(replace(request, count=1), line)
+            if earlier != line:
+                raise ValueError(f"it asks for the clips of line {earlier} again: give it another seed")
+            requests.append(request)
         except ValueError as problem:
-            # The header is line 1.
-            wrong.append(f"line {number + 2}: {problem}")
+            wrong.append(f"line {line}: {problem}")
     _refuse(wrong, path)
     return requests
 

@@ -1,23 +1,21 @@
-"""What lies beside synthesized clips: an index, files to listen to, and a data card that says what they are."""
+"""What lies beside synthesized clips: an index, and a data card that says what they are."""
 
 import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pyarrow.parquet as pq
-import soundfile
 
 from resp_agent import __version__
 from resp_agent.corpus.dataset import Corpus
-from resp_agent.corpus.schema import SAMPLE_RATE_HZ, Recording, from_table
 from resp_agent.curriculum.request import Request
 from resp_agent.durable import write_atomic
+from resp_agent.generator.export import Export, clip_file
 from resp_agent.settings import Settings
 
-INDEX, CARD, CLIPS = "index.csv", "README.md", "clips"
+INDEX, CARD = "index.csv", "README.md"
 COLUMNS = (
     "id", "label", "style", "duration_s", "content", "content_id", "reference_id", "hardness", "seed", "index",
     "shard", "file",
@@ -38,39 +36,24 @@ class Made:
     shards: Sequence[Path]
 
 
-def write_set(out: Path, made: Made, export: Literal["none", "flac", "wav"]) -> None:
-    """Writes index, data card and, if asked for, a file of every clip. One shard is in memory at a time."""
+def write_set(out: Path, made: Made, export: Export) -> None:
+    """Writes index and data card; `export` says which files of the clips the index names. No audio is read."""
     rows, counts, seconds = [], {}, 0.0
     for shard in made.shards:
-        for clip in from_table(pq.read_table(shard)):
-            file = "" if export == "none" else _listenable(out, clip, export)
-            told = clip.request
+        for clip in pq.read_table(shard, columns=["id", "label", "style", "duration_s", "request"]).to_pylist():
+            label, style, told = clip["label"], clip["style"], clip["request"]
+            file = "" if export == "none" else clip_file(label, style, clip["id"], export).as_posix()
             given = {name: told[name] for name in _GIVEN}
-            own = {"id": clip.id, "label": clip.label, "style": clip.style, "duration_s": round(clip.duration_s, 3)}
+            own = {"id": clip["id"], "label": label, "style": style, "duration_s": round(clip["duration_s"], 3)}
             rows.append({**own, **given, "shard": shard.relative_to(out).as_posix(), "file": file})
-            counts[clip.label, clip.style] = counts.get((clip.label, clip.style), 0) + 1
-            seconds += clip.duration_s
+            counts[label, style] = counts.get((label, style), 0) + 1
+            seconds += clip["duration_s"]
     text = io.StringIO()
     table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(rows)
     write_atomic(out / INDEX, text.getvalue().encode())
     write_atomic(out / CARD, data_card(made, counts, seconds).encode())
-
-
-def _listenable(out: Path, clip: Recording, kind: str) -> str:
-    parts = (_name(clip.label), _name(clip.style), f"{clip.id}.{kind}")
-    path = out.joinpath(CLIPS, *parts)
-    if not path.is_file():
-        held = io.BytesIO()
-        soundfile.write(held, clip.waveform, SAMPLE_RATE_HZ, format=kind.upper(), subtype="PCM_16")
-        write_atomic(path, held.getvalue())
-    return path.relative_to(out).as_posix()
-
-
-def _name(text: str) -> str:
-    """A label or style as a folder's name."""
-    return "".join(letter if letter.isalnum() or letter in "-_+" else "_" for letter in text)
 
 
 def data_card(made: Made, counts: dict[tuple[str, str], int], seconds: float) -> str:
@@ -92,6 +75,8 @@ def data_card(made: Made, counts: dict[tuple[str, str], int], seconds: float) ->
     for label in labels:
         cells.append(f"| {label} | " + " | ".join(str(counts.get((label, style), 0)) for style in styles) + " |")
     asked = ["| label | style | clips | content | hardness | seed |", "| --- | --- | --- | --- | --- | --- |"]
+    hard_for = sorted({one.diagnoser for one in made.requests if one.diagnoser})
+    hard = f"\n* Clips of some hardness are hard for the diagnoser with weights `{hard_for[0]}`." if hard_for else ""
     asked += [
         f"| {one.label} | {one.style} | {one.count} | {one.content} | {one.hardness:g} | {one.seed} |"
         for one in made.requests
@@ -116,7 +101,7 @@ listening are listed in `vetoes.csv`, if there is one, and are not learned from.
   preset `{made.settings.preset}`, seed {made.settings.seed}.
 * It learned from the training split of corpus `{made.corpus.fingerprint}`:
   {made.corpus.describe()}.
-* A clip is a function of its request, its index in it and the generator: the same request gives the same clips.
+* A clip is a function of its request, its index in it and the generator: the same request gives the same clips.{hard}
 
 {chr(10).join(asked)}
 

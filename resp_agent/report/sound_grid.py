@@ -98,7 +98,7 @@ def _mark(ax: Axes, part: Excerpt) -> None:
 
 def _name_row(ax: Axes, label: str, what: str, theme: Theme) -> None:
     ax.set_yticks(librosa.hz_to_mel(list(_TICKS_HZ)), _TICKS, fontsize=5.5)
-    ax.text(-0.2, 0.42, what, transform=ax.transAxes, ha="right", va="center", fontsize=6.5, color=theme.muted)
+    ax.text(-0.2, 0.16, what, transform=ax.transAxes, ha="right", va="center", fontsize=6.5, color=theme.muted)
     if label:
         ax.text(
             -0.2, 1.02, style.short(label, 16), transform=ax.transAxes, ha="right", va="top", fontsize=8.5,

@@ -26,7 +26,7 @@ def read_vetoes(folder: Path) -> dict[str, dict[str, str]]:
         return {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, strict=True))
+            rows = list(csv.DictReader(file, restval="", strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise UserError(f"the veto list {path} cannot be read ({problem}): mend it, or take it away") from None
     for line, row in enumerate(rows, start=2):

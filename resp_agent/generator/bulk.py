@@ -26,6 +26,8 @@ from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import digests
 
 PROGRESS = "progress"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EFBIG)
 
 
 def write_part(folder: Path, number: int, request: Request) -> Path:
@@ -53,7 +55,7 @@ def is_made(out: Path, part: Request, fingerprint: str, export: Export = "none")
 
 @contextmanager
 def told_when_full(out: Path) -> Iterator[None]:
-    """Makes one sentence of a disk that is full or cannot be written.
+    """Makes one sentence of a disk that is full or cannot be written; other errors pass as they are.
 
     Raises:
         RunFailed: it is.
@@ -61,11 +63,12 @@ def told_when_full(out: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        full = problem.errno in (errno.ENOSPC, errno.EDQUOT)
+        if problem.errno not in _FULL + _UNWRITABLE:
+            raise
+        way_out = "make room there" if problem.errno in _FULL else "make it writable"
         raise RunFailed(
-            f"clips cannot be written below {out} ({problem.strerror or problem}): "
-            f"{'make room there' if full else 'make it writable'}; what is made stays, and the same command makes the "
-            "rest"
+            f"clips cannot be written below {out} ({problem.strerror}): {way_out}; what is made stays, and the same "
+            "command makes the rest"
         ) from problem
 
 
@@ -130,7 +133,7 @@ class Maker:
         try:
             request = Request(**json.loads(Path(part).read_text()))
         except FileNotFoundError:
-            raise RunFailed(f"{part} is not there on every node: give --out on storage that all of them share") from None
+            raise RunFailed(f"{part} is not there on every node: give --out on storage that all share") from None
         with told_when_full(self._out):
             self._beacon.at("synthesizing", part=int(Path(part).stem), ready_s=self._ready_s)
             shard = write_clips(self._generator, request, self._out)

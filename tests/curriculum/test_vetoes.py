@@ -1,5 +1,7 @@
 """The veto list: nothing is lost, nothing unknown is added, and what is on it is not learned from."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -41,11 +43,32 @@ def test_an_unknown_clip_adds_nothing(workspace):
 def test_a_broken_list_is_not_taken_for_an_empty_one(workspace):
     folder, ids = workspace
     (folder / FILE).write_text("clip,reason\n" + ids[0] + ",noise\n")
-    with pytest.raises(UserError, match="a row without clip_id"):
+    with pytest.raises(UserError, match=r"row 2 .* has no clip_id"):
         read_vetoes(folder)
     (folder / FILE).write_bytes(b"\xff\xff")
     with pytest.raises(UserError, match="cannot be read"):
         read_vetoes(folder)
+
+
+def test_what_people_and_spreadsheets_add_is_kept(workspace):
+    folder, ids = workspace
+    (folder / FILE).write_text(f"clip_id,reason,when,who\n{ids[0]},noise,,A. B.\n{ids[1]}\n", encoding="utf-8-sig")
+    add_vetoes(folder, ids[2:3], "speech", ids)
+    rows = read_vetoes(folder)
+    assert list(rows) == ids[:3]
+    assert rows[ids[0]]["who"] == "A. B."
+    assert rows[ids[2]]["reason"] == "speech"
+    (folder / FILE).write_text(f"clip_id,reason\n{ids[0]},noise, and more\n")
+    with pytest.raises(UserError, match=r"row 2 .* has more fields than there are columns"):
+        read_vetoes(folder)
+
+
+def test_clips_rejected_at_the_same_time_are_all_on_the_list(workspace):
+    folder, _ = workspace
+    ids = [f"clip-{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda clip: add_vetoes(folder, [clip], "noise", ids), ids))
+    assert sorted(read_vetoes(folder)) == sorted(ids)
 
 
 def test_the_command_adds_and_shows(workspace, capsys):
@@ -59,6 +82,7 @@ def test_the_command_adds_and_shows(workspace, capsys):
     assert "2 rejected" in said
     assert main([str(folder), "--clips", "x", "--reason", "noise"]) == 2
     assert main([str(folder), "--clips", ids[0]]) == 2
+    assert main([str(folder / "nowhere")]) == 2
     assert main([str(folder / "synthetic"), "--clips", ids[0], "--reason", "noise"]) == 2
 
 

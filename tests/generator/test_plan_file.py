@@ -41,6 +41,21 @@ def test_all_wrong_rows_are_told_by_their_lines(tmp_path):
     assert "line 2" not in str(told.value)
 
 
+def test_rows_that_ask_for_the_same_clips_are_refused(tmp_path):
+    """The shorter request is the beginning of the longer one."""
+    rows = (
+        "asthma,bell,2,7",
+        "asthma,bell,40,7",
+        "asthma,bell,2,8",
+        "asthma,phone,2,7",
+        "asthma,bell,2,",
+        "asthma,bell,2,",
+    )
+    with pytest.raises(UserError) as told:
+        read_plan(plan(tmp_path, "\n".join(["label,style,count,seed", *rows])), "exemplar", 0)
+    assert str(told.value).endswith("wrong rows: line 3: it asks for the clips of line 2 again: give it another seed")
+
+
 def test_many_wrong_rows_are_counted(tmp_path):
     with pytest.raises(UserError, match=r"and 5 more$"):
         read_plan(plan(tmp_path, "label,style,count\n" + "a,b,x\n" * (SHOWN + 5)), "exemplar", 0)

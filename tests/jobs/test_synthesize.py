@@ -2,7 +2,9 @@
 
 import csv
 import errno
+import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -13,12 +15,21 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import yaml
 
+import jobs.synthesize
 import resp_agent.generator.bulk
 from jobs.synthesize import main
 from resp_agent.corpus.schema import from_table
 from resp_agent.curriculum.beacon import read_beacons
+from resp_agent.curriculum.request import Request
+from resp_agent.errors import RunFailed
+from resp_agent.generator import synthesizer
+from resp_agent.generator.bulk import told_when_full
 from resp_agent.generator.synthesizer import make_generator
+from resp_agent.generator.training import train_generator
+from resp_agent.training.checkpoints import digests
+from tests.generator.made_up import settings, train_split
 
 ASKED = ("--preset", "smoke", "--generator.content", "exemplar")
 PLAN = "label,style,count,duration_s\nasthma,smartphone,40,\ncontrol group,contact microphone,3,0.5\n"
@@ -76,6 +87,53 @@ def test_what_a_plan_asks_for_is_made(made):
     assert "not a medical device" in card.lower()
 
 
+def test_other_tools_read_the_set(made, tmp_path):
+    import datasets
+
+    loaded = datasets.load_dataset(str(made), cache_dir=str(tmp_path))["train"]
+    assert loaded.num_rows == 43
+    assert loaded.features["audio"] == datasets.Audio(sampling_rate=16_000)
+
+
+def test_files_to_listen_to_can_be_asked_for_later(first, made, tmp_path, monkeypatch):
+    """They hold what the shards hold, and clips are not made again for them."""
+    out, plan = tmp_path / "set", made.parent / "plan.csv"
+    shutil.copytree(made, out)
+    removed = sorted((out / "clips").rglob("*.flac"))[0]
+    heard = removed.read_bytes()
+    removed.unlink()
+    monkeypatch.setattr(synthesizer.PlannedGenerator, "synthesize", None)
+    assert run(first, out, "--plan", str(plan), "--export", "flac") == 0
+    assert removed.read_bytes() == heard
+    assert run(first, out, "--plan", str(plan), "--export", "wav") == 0
+    rows = list(csv.DictReader((out / "index.csv").open()))
+    assert all(row["file"].endswith(f"{row['id']}.wav") for row in rows)
+    heard, _ = soundfile.read(out / rows[5]["file"], dtype="float32")
+    assert heard.tobytes() == clips(out)[rows[5]["id"]]
+
+
+def test_a_shard_that_cannot_be_read_is_made_again(first, made, tmp_path):
+    out = tmp_path / "set"
+    shutil.copytree(made, out)
+    os.truncate(sorted((out / "synthetic").glob("*.parquet"))[0], 100)
+    assert run(first, out, "--plan", str(made.parent / "plan.csv")) == 0
+    assert clips(out) == clips(made)
+
+
+def test_clips_are_the_same_in_any_batch(monkeypatch, tmp_path):
+    train_generator(settings(), train_split(), tmp_path)
+    generator = make_generator(settings(), train_split(), tmp_path)
+    for content in ("exemplar", "planned"):
+        made = []
+        for most in (32, 4, 1):
+            monkeypatch.setattr(synthesizer, "MOST_AT_ONCE", most)
+            made.append(generator.synthesize(Request("asthma", "bright", 9, 5, content)))
+        for one, *others in zip(*made, strict=True):
+            for other in others:
+                assert one.id == other.id
+                np.testing.assert_allclose(one.waveform, other.waveform, atol=1e-4, rtol=0)
+
+
 def test_a_second_run_makes_nothing_again(first, made, monkeypatch, capsys):
     before = clips(made)
     monkeypatch.setattr(resp_agent.generator.bulk, "make_generator", None)
@@ -108,15 +166,34 @@ def test_what_is_missing_is_completed_to_the_same_bits(first, plan, made, tmp_pa
     assert clips(out) == clips(made)
 
 
-def test_a_full_disk_is_one_sentence(first, plan, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (jobs.synthesize, "write_part"),
+        (resp_agent.generator.bulk, "Beacon"),
+        (resp_agent.generator.bulk, "write_clips"),
+        (resp_agent.generator.bulk, "export_shard"),
+        (jobs.synthesize, "write_set"),
+    ],
+)
+def test_a_disk_that_is_full_is_one_sentence_wherever_it_is_met(
+    first, plan, tmp_path, monkeypatch, capsys, module, name
+):
     def full(*of):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(resp_agent.generator.bulk, "write_clips", full)
+    monkeypatch.setattr(module, name, full)
     assert run(first, tmp_path / "set", "--plan", str(plan)) == 1
     told = capsys.readouterr().err.strip()
     assert "No space left on device): make room there; what is made stays" in told
     assert "\n" not in told
+
+
+def test_other_errors_are_not_taken_for_a_full_disk(tmp_path):
+    with pytest.raises(RunFailed, match=r"Read-only file system\): make it writable"), told_when_full(tmp_path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    with pytest.raises(ConnectionResetError), told_when_full(tmp_path):
+        raise ConnectionResetError(errno.ECONNRESET, "a defect, or the net")
 
 
 @pytest.mark.parametrize(
@@ -132,6 +209,8 @@ def test_a_full_disk_is_one_sentence(first, plan, tmp_path, monkeypatch, capsys)
         (("--label", "asthma"), "give both --label and --style"),
         ((), "nothing is asked for"),
         (("--plan", "nowhere.csv"), "the plan nowhere.csv cannot be read"),
+        (("--plan", "nowhere.csv", "--count", "5"), "a plan says how many clips"),
+        (("--plan", "nowhere.csv", "--duration-s", "2"), "leave out --count, --duration-s and --hardness"),
     ],
 )
 def test_what_cannot_be_made_is_one_sentence(first, made, tmp_path, capsys, flags, sentence):
@@ -163,6 +242,15 @@ def test_the_generator_of_a_run_is_used(first, made, tmp_path, capsys):
     assert main([*asked, "--seed", "5"]) == 2
     assert "a setting differs from those of" in capsys.readouterr().err
 
+    # A training that was not told otherwise has its models in its own folder; what it trained is not trained again.
+    kept = yaml.safe_load((tmp_path / "run" / "settings.yaml").read_text())
+    (tmp_path / "run" / "settings.yaml").write_text(yaml.safe_dump(kept | {"first": None}))
+    assert main(asked) == 2
+    assert "has no trained generator in" in capsys.readouterr().err
+    shutil.copytree(first, tmp_path / "run" / "first", dirs_exist_ok=True)
+    assert main(asked) == 0
+    assert main([*asked, "--first", str(tmp_path)]) == 2
+
 
 def test_hard_clips_are_hard_for_the_diagnoser_that_is_named(first, trained, tmp_path):
     asked = ("--label", "asthma", "--style", "smartphone", "--count", "2")
@@ -171,15 +259,19 @@ def test_hard_clips_are_hard_for_the_diagnoser_that_is_named(first, trained, tmp
     assert run(first, tmp_path / "hard", *asked, *hard) == 0
     easy, harder = clips(tmp_path / "easy"), clips(tmp_path / "hard")
     assert not easy.keys() & harder.keys()
+    (asked,) = json.loads((tmp_path / "hard" / "requests.json").read_text())["requests"]
+    assert asked["diagnoser"] in digests(trained / "model").values()
+    assert f"weights `{asked['diagnoser']}`" in (tmp_path / "hard" / "README.md").read_text()
     assert set(easy.values()).isdisjoint(harder.values())
 
 
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_on_ray_make_the_same_bits(small_ray, first, plan, made, tmp_path, workers):
+def test_workers_on_ray_make_the_same_bits(small_ray, first, plan, made, tmp_path, capsys, workers):
     flags = ("--plan", str(plan), "--workers", str(workers), "--cpus", "0.5")
     assert run(first, tmp_path / "set", *flags, where="ray") == 0
+    assert f"s with {workers} worker" in capsys.readouterr().out
     assert clips(tmp_path / "set") == clips(made)
 
 

@@ -19,7 +19,7 @@ from resp_agent.curriculum.request import Request
 from resp_agent.diagnoser.stored import find_diagnoser
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
-from resp_agent.generator.bulk import Synthesis, is_made, ready_since, shard_of, told_when_full, write_part
+from resp_agent.generator.bulk import Synthesis, is_made, shard_of, started_at, told_when_full, write_part
 from resp_agent.generator.plan_file import in_parts, refuse_unknown
 from resp_agent.generator.synthesizer import MOST_AT_ONCE
 from resp_agent.generator.synthetic_set import Made, write_set
@@ -84,17 +84,16 @@ def _make(runner: Runner, work: Synthesis, parts: Sequence[Path], missing: int, 
     """Does parts with `missing` clips and tells how far it is. What the start takes is told apart."""
     # The clock of beacons, which workers write.
     began_s = told_s = time.time()
-    done, ready_s = 0, None
+    done, out = 0, Path(work.out)
     for count in runner(work, parts):
         now, done = time.time(), done + count
-        ready_s = ready_s or ready_since(Path(work.out), began_s)
         if done == missing or now - told_s >= TELL_EVERY_S:
-            told_s, rate = now, done / max(now - ready_s, 1e-3)
+            told_s, rate = now, done / max(now - started_at(out, began_s, workers), 1e-3)
             console.say(f"{done:,} of {missing:,} clips, {rate:.1f} a second, {(missing - done) / rate:.0f} s left")
-    took_s = time.time() - ready_s
+    ended_s, started_s = time.time(), started_at(out, began_s, workers)
     console.say(
-        f"synthesis took {took_s:.1f} s with {workers} worker{'s' * (workers > 1)}, and {ready_s - began_s:.1f} s "
-        "before until the first one was ready"
+        f"synthesis took {ended_s - started_s:.1f} s with {workers} worker{'s' * (workers > 1)}, apart from the "
+        f"{started_s - began_s:.1f} s in which a worker started"
     )
 
 

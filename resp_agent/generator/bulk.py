@@ -144,7 +144,11 @@ class Maker:
         """Nothing is kept open."""
 
 
-def ready_since(out: Path, began_s: float) -> float:
-    """When the first worker of those that started after `began_s` had loaded its generator, in seconds of the clock."""
-    told = [beacon.get("ready_s", 0.0) for beacon in read_beacons(out / PROGRESS).values()]
-    return min((ready for ready in told if ready >= began_s), default=began_s)
+def started_at(out: Path, began_s: float, workers: int) -> float:
+    """When those of `workers` that started after `began_s` had loaded the generator: the mean, in seconds of the clock.
+
+    What has passed since then is work, as if all had been ready at once. One in a killed one's place does not count.
+    """
+    told = sorted(beacon.get("ready_s", 0.0) for beacon in read_beacons(out / PROGRESS).values())
+    ready = [ready_s for ready_s in told if ready_s >= began_s][:workers]
+    return sum(ready) / len(ready) if ready else began_s

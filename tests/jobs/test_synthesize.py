@@ -21,11 +21,11 @@ import jobs.synthesize
 import resp_agent.generator.bulk
 from jobs.synthesize import main
 from resp_agent.corpus.schema import from_table
-from resp_agent.curriculum.beacon import read_beacons
+from resp_agent.curriculum.beacon import Beacon, read_beacons
 from resp_agent.curriculum.request import Request
 from resp_agent.errors import RunFailed
 from resp_agent.generator import synthesizer
-from resp_agent.generator.bulk import told_when_full
+from resp_agent.generator.bulk import PROGRESS, started_at, told_when_full
 from resp_agent.generator.synthesizer import make_generator
 from resp_agent.generator.training import train_generator
 from resp_agent.training.checkpoints import digests
@@ -187,6 +187,16 @@ def test_a_disk_that_is_full_is_one_sentence_wherever_it_is_met(
     told = capsys.readouterr().err.strip()
     assert "No space left on device): make room there; what is made stays" in told
     assert "\n" not in told
+
+
+def test_the_start_of_every_worker_is_apart_from_the_work(tmp_path):
+    """One of an earlier run, two of this one, and one in the place of a worker that was killed."""
+    for number, ready_s in enumerate((50.0, 112.0, 110.0, 190.0)):
+        Beacon(tmp_path / PROGRESS, f"synthesis-{number}").at("synthesizing", part=0, ready_s=ready_s)
+    Beacon(tmp_path / PROGRESS, "generator-0").at("training flow", step=3)
+    assert started_at(tmp_path, 100.0, 2) == 111.0
+    assert started_at(tmp_path, 100.0, 1) == 110.0
+    assert started_at(tmp_path, 200.0, 2) == 200.0
 
 
 def test_other_errors_are_not_taken_for_a_full_disk(tmp_path):

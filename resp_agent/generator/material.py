@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from resp_agent.generator.style import (
     put_on,
     take_apart,
 )
+from resp_agent.generator.vocoder import power_above
 from resp_agent.settings import AudioSettings
 from resp_agent.taxonomy import CONTROL
 
@@ -50,13 +51,15 @@ class StyleBank:
         self._centre, self._scale = stacked.mean(0), np.maximum(stacked.std(0), 0.3)
 
     @classmethod
-    def fit(cls, recordings: list[Recording], log_mels: list[np.ndarray]) -> "StyleBank":
+    def fit(cls, recordings: list[Recording], log_mels: list[np.ndarray], audio: AudioSettings) -> "StyleBank":
         """Measures every style of the training split, and how loud each label is within them."""
         styles = {}
         for name in sorted({recording.style for recording in recordings}):
             members = _members(name, recordings)
             controls = [index for index in members if recordings[index].label == CONTROL]
-            styles[name] = measure_style(name, [log_mels[index] for index in controls or members])
+            heard = controls or members
+            above = [power_above(recordings[index].waveform, audio) for index in heard]
+            styles[name] = measure_style(name, [log_mels[index] for index in heard], above)
         levels: dict[str, list[float]] = {}
         for recording, log_mel in zip(recordings, log_mels, strict=True):
             level = level_of(take_apart(log_mel), styles[recording.style])
@@ -117,7 +120,7 @@ class StyleBank:
     def load(cls, folder: Path, recordings: list[Recording]) -> "StyleBank":
         """The inverse of `save`; references are found in `recordings`, the training split."""
         told, arrays = json.loads((folder / "styles.json").read_text()), load_file(folder / "styles.safetensors")
-        keys = ("mean", "sd", "response", "noise")
+        keys = [entry.name for entry in fields(Style) if entry.name != "name"]
         styles = [Style(name, *(arrays[f"{i}.{key}"] for key in keys)) for i, name in enumerate(told["styles"])]
         return cls(styles, told["label_levels"], recordings)
 
@@ -162,9 +165,8 @@ class Material:
             raise UserError(
                 f"recording {short.id} lasts {short.duration_s:.3f} s, less than two frames: leave it out of the corpus"
             )
-        return cls(
-            train, log_mels, StyleBank.fit(train, log_mels) if folder is None else StyleBank.load(folder, train), audio
-        )
+        bank = StyleBank.fit(train, log_mels, audio) if folder is None else StyleBank.load(folder, train)
+        return cls(train, log_mels, bank, audio)
 
     @property
     def frames(self) -> int:

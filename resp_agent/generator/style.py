@@ -63,7 +63,7 @@ def take_apart(log_mel: np.ndarray) -> Sound:
 
 @dataclass(frozen=True)
 class Style:
-    """What is measured of a style; every array is (M,) float32, natural log of mel power."""
+    """What is measured of a style; every array is (M,) float32, natural log of mel power, unless it says otherwise."""
 
     name: str
     mean: np.ndarray
@@ -74,6 +74,8 @@ class Style:
     """Mean log of recordings' mean excess: how loud healthy breathing is."""
     noise: np.ndarray
     """Mean log of recordings' noise."""
+    above: np.ndarray
+    """(A,) median of recordings' power above the highest band, against that band; see `vocoder.power_above`."""
 
     @property
     def audible(self) -> np.ndarray:
@@ -98,8 +100,8 @@ class Conditions:
     """(Q, M) power of its quiet frames."""
 
 
-def measure_style(name: str, log_mels: list[np.ndarray]) -> Style:
-    """The style that (T, M) log-mels of one device share.
+def measure_style(name: str, log_mels: list[np.ndarray], above: list[np.ndarray]) -> Style:
+    """The style that (T, M) log-mels of one device share, and (A,) powers above them.
 
     They should hold the same content for every style (healthy breathing), or content is taken for style.
     """
@@ -107,7 +109,7 @@ def measure_style(name: str, log_mels: list[np.ndarray]) -> Style:
     sounds = [take_apart(one) for one in log_mels]
     response = np.mean([sound.mean for sound in sounds], 0)
     noise = np.mean([np.log(sound.noise) for sound in sounds], 0)
-    measured = stacked.mean(0), np.maximum(stacked.std(0), SMALLEST_SD), response, noise
+    measured = stacked.mean(0), np.maximum(stacked.std(0), SMALLEST_SD), response, noise, np.median(above, 0)
     return Style(name, *(np.ascontiguousarray(value, np.float32) for value in measured))
 
 

@@ -41,7 +41,8 @@ class StyleTransferGenerator:
         # A short recording is repeated.
         moved = np.take(moved, np.arange(frames) % len(moved), axis=0)[None]
         phases = [stream(request.seed, "clip", index, "phase")]
-        waveform = vocode(moved, self._settings.audio, self._settings.generator.griffin_lim_iterations, phases)[0]
+        iterations, above = self._settings.generator.griffin_lim_iterations, [material.bank[request.style].above]
+        waveform = vocode(moved, self._settings.audio, iterations, phases, above)[0]
         waveform = waveform[: request.samples(self._settings.audio)]
         recordings = material.recordings
         return clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])

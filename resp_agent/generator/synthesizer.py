@@ -93,7 +93,8 @@ class PlannedGenerator:
             ]
         log_mels = self._render(request, indices, contents, [reference for _, reference in picked])
         rngs = [_stream(request, index, "phase") for index in indices]
-        audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs)
+        above = [material.bank[request.style].above] * len(rngs)
+        audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs, above)
         recordings = material.recordings
         clips = [
             clip_of(

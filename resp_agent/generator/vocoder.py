@@ -1,7 +1,9 @@
-"""Log-mel to waveform without weights: mel inversion and Griffin-Lim from white noise, batched."""
+"""Log-mel to waveform without weights: white noise, shaped until its mel bands are as loud as asked for."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 
+import librosa
 import numpy as np
 import torch
 
@@ -10,56 +12,102 @@ from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.errors import RunFailed
 from resp_agent.settings import AudioSettings
 
-INVERSION_UPDATES = 12
-"""Multiplicative updates of the non-negative mel inversion."""
+LOUDEST = 20.0
+"""Natural log of mel power: what is louder is far beyond full scale."""
+SILENT = 1e-11
+"""Mel power given to a band that is at the floor: below what 16 bits can hold."""
+WIDTH_ABOVE_HZ = 500.0
+"""Width of the bands that lie above those of a log-mel."""
 
 
-def invert_mel(mel: torch.Tensor, audio: AudioSettings) -> torch.Tensor:
-    """(B, T, M) mel power to (B, T, bins) power whose mel bands match it, all non-negative.
+def vocode(
+    log_mel: np.ndarray,
+    audio: AudioSettings,
+    iterations: int,
+    rngs: list[np.random.Generator],
+    above: Sequence[np.ndarray] | None = None,
+) -> np.ndarray:
+    """(B, T, M) natural-log mel power to (B, T * hop) float32 audio at 16 kHz in [-1, 1]; see `shaped_noise`.
 
-    Multiplicative updates for the Kullback-Leibler divergence (Lee and Seung 2001, eq. 5), from a clipped
-    pseudo-inverse.
-    """
-    filters = mel_filters(audio)
-    power = (mel @ _pseudo_inverse(audio)).clamp_min(FLOOR * 1e-3)
-    weight = filters.sum(0).clamp_min(1e-12)
-    for _ in range(INVERSION_UPDATES):
-        power = power * ((mel / (power @ filters.T).clamp_min(FLOOR * 1e-3)) @ filters) / weight
-    return power
-
-
-@lru_cache(maxsize=8)
-def _pseudo_inverse(audio: AudioSettings) -> torch.Tensor:
-    return torch.linalg.pinv(mel_filters(audio).double()).T.float().contiguous()
-
-
-def vocode(log_mel: np.ndarray, audio: AudioSettings, iterations: int, rngs: list[np.random.Generator]) -> np.ndarray:
-    """(B, T, M) natural-log mel power to (B, T * hop) float32 audio at 16 kHz in [-1, 1].
-
-    Griffin and Lim 1984, section III: a signal is analysed, its magnitudes are replaced, its phases kept, `iterations`
-    times. It begins as white noise that each clip's own generator draws. Breathing is noise, so its phases are already
-    those of such a sound, and few iterations do; many of them, from phases drawn at random, make tones of noise.
     Levels are those of the log-mel; what would exceed full scale is clipped, as a recorder does.
 
     Raises:
-        RunFailed: the result is not finite.
+        RunFailed: the log-mel is not finite.
     """
-    size, hop = fft_size(audio), hop_samples(audio)
-    frames = log_mel.shape[1]
-    mel = torch.exp(torch.from_numpy(np.ascontiguousarray(log_mel, np.float32)).clamp(max=20.0))
-    magnitude = invert_mel(mel, audio).sqrt().transpose(1, 2)
+    target = torch.from_numpy(np.ascontiguousarray(log_mel, np.float32))
+    if not torch.isfinite(target).all():
+        raise RunFailed(
+            "a log-mel that is to be made audible holds NaN or infinity: the flow that rendered it is broken"
+        )
+    told = None if above is None else torch.from_numpy(np.stack(above))
+    return shaped_noise(target, audio, iterations, rngs, told).clamp(-1, 1).numpy()
+
+
+def shaped_noise(
+    log_mel: torch.Tensor,
+    audio: AudioSettings,
+    iterations: int,
+    rngs: list[np.random.Generator],
+    above: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """(B, T, M) natural-log mel power to (B, T * hop) audio at 16 kHz, of any level.
+
+    Griffin and Lim 1984, section III, with the energy of bands in the place of the magnitude of every bin: a signal is
+    analysed, the bins of each frame are weighed until its bands are as loud as asked for, and it is put together again,
+    `iterations` times. It begins as white noise that each clip's own generator draws. Breathing is noise: inside a band
+    its magnitudes and phases are those of noise already, and a mel inversion's magnitudes would flatten them.
+
+    Args:
+        above: (B, A) of `power_above`: what is heard over the highest band; by default silence.
+    """
+    size, hop, frames = fft_size(audio), hop_samples(audio), log_mel.shape[1]
+    wanted = torch.log((log_mel.clamp(max=LOUDEST).exp() - FLOOR).clamp_min(SILENT))
+    filters = mel_filters(audio)
+    if above is not None:
+        filters = torch.cat([filters, filters_above(audio)])
+        wanted = torch.cat([wanted, wanted[:, :, -1:] + above[:, None]], 2)
+    # Log gains of bands, interpolated over bins; a bin that no band hears is silent.
+    heard_by = filters.sum(0)
+    shares, within = torch.where(heard_by > 0, filters / heard_by, 0), (heard_by > 0).float()
     samples = size + hop * (frames - 1)
     waveform = torch.from_numpy(np.stack([rng.standard_normal(samples).astype(np.float32) for rng in rngs]))
     for _ in range(iterations):
         spectrum = _analyse(waveform, audio, frames)
-        # Half the time of dividing by abs(), which guards against overflow that cannot happen here.
-        inverse = torch.rsqrt(spectrum.real.square() + spectrum.imag.square() + 1e-24)
-        waveform = _synthesise(spectrum * (magnitude * inverse), audio)[:, :samples]
+        power = (spectrum.real.square() + spectrum.imag.square()).transpose(1, 2)
+        heard = torch.log((power @ filters.T).clamp_min(1e-2 * SILENT))
+        gain = torch.exp(0.5 * ((wanted - heard) @ shares)) * within
+        waveform = _synthesise(spectrum * gain.transpose(1, 2), audio)[:, :samples]
     before = size // 2 - hop // 2
-    waveform = waveform[:, before : before + frames * hop]
-    if not torch.isfinite(waveform).all():
-        raise RunFailed(f"the vocoder made audio that is not finite at {SAMPLE_RATE_HZ} Hz: the log-mel holds NaN")
-    return waveform.clamp(-1, 1).numpy()
+    return waveform[:, before : before + frames * hop]
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def filters_above(audio: AudioSettings) -> torch.Tensor:
+    """(A, bins) triangular filters from the highest band's end to half the sample rate, as `mel_filters` are."""
+    room_hz = SAMPLE_RATE_HZ / 2 - audio.high_hz
+    bands = round(room_hz / WIDTH_ABOVE_HZ)
+    if bands < 1:
+        return torch.zeros(0, fft_size(audio) // 2 + 1)
+    filters = librosa.filters.mel(sr=SAMPLE_RATE_HZ, n_fft=fft_size(audio), n_mels=bands, fmin=audio.high_hz)
+    return torch.from_numpy(filters.astype(np.float32))
+
+
+def power_above(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
+    """What a log-mel does not tell of a recording: how loud the bands above its highest are, against that one.
+
+    Args:
+        waveform: (samples,) at 16 kHz, a hop or more.
+
+    Returns:
+        (A,) float32, natural log of mean power; A is 0 where the log-mel reaches half the sample rate.
+    """
+    size, hop = fft_size(audio), hop_samples(audio)
+    padded = np.pad(np.asarray(waveform, np.float32), (size // 2 - hop // 2, size))
+    spectrum = _analyse(torch.from_numpy(padded)[None], audio, len(waveform) // hop)[0]
+    power = (spectrum.real.square() + spectrum.imag.square()).mean(1)
+    highest = (mel_filters(audio)[-1] @ power).clamp_min(FLOOR)
+    return torch.log((filters_above(audio) @ power).clamp_min(SILENT) / highest).numpy()
 
 
 def _analyse(signal: torch.Tensor, audio: AudioSettings, frames: int) -> torch.Tensor:

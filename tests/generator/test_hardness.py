@@ -113,7 +113,7 @@ def test_direction_is_the_slope_of_the_entropy():
 
 def test_a_pull_is_the_slope_over_tokens_at_one_size():
     rng = np.random.default_rng(2)
-    listener, style = Listener(diagnoser(), inputs()), measure_style("one", list(log_mels(2).numpy()))
+    listener, style = Listener(diagnoser(), inputs()), measure_style("one", list(log_mels(2).numpy()), [np.zeros(7)])
     # An odd number of frames: the last token is half full.
     drafts = torch.from_numpy(rng.standard_normal((2, 41, 64)).astype(np.float32))
     tokens = Tokens.fit(list(drafts.numpy()), 2, 6)

@@ -24,6 +24,7 @@ from resp_agent.settings import AudioSettings
 from tests.generator.made_up import recording
 
 AUDIO = AudioSettings()
+SILENCE = np.full(7, -20.0, np.float32)
 
 
 def log_mels(style: str, seeds=range(6)) -> list[np.ndarray]:
@@ -31,7 +32,7 @@ def log_mels(style: str, seeds=range(6)) -> list[np.ndarray]:
 
 
 def flat(name: str, response: float, bands: int = 4, noise: float = -6.0) -> Style:
-    return Style(name, *(np.full(bands, value, np.float32) for value in (0.0, 1.0, response, noise)))
+    return Style(name, *(np.full(bands, value, np.float32) for value in (0.0, 1.0, response, noise)), SILENCE)
 
 
 def test_noise_and_excess_of_a_known_case():
@@ -42,7 +43,7 @@ def test_noise_and_excess_of_a_known_case():
     np.testing.assert_allclose(sound.noise, 1.0, rtol=1e-5)
     np.testing.assert_allclose(sound.excess[6:], 4 * 4 / 5, rtol=1e-5)
     np.testing.assert_allclose(sound.excess[:6], 0, atol=1e-6)
-    style = measure_style("s", [np.log(power).astype(np.float32)])
+    style = measure_style("s", [np.log(power).astype(np.float32)], [SILENCE])
     np.testing.assert_allclose(np.exp(style.noise), 1.0, rtol=1e-5)
     np.testing.assert_allclose(np.exp(style.response), 3.2 * 34 / 40 + 0.02, rtol=1e-5)
 
@@ -51,7 +52,7 @@ def test_noise_and_excess_of_a_known_case():
 def test_denormalise_inverts_normalise(seed):
     rng = np.random.default_rng(seed)
     log_mel = rng.normal(-3, 2, (30, 4)).astype(np.float32)
-    style = measure_style("s", [rng.normal(-5, 3, (30, 4)).astype(np.float32)])
+    style = measure_style("s", [rng.normal(-5, 3, (30, 4)).astype(np.float32)], [SILENCE])
     np.testing.assert_allclose(denormalise(normalise(log_mel, style), style), log_mel, atol=1e-4)
 
 
@@ -83,7 +84,7 @@ def test_conditions_are_level_and_smooth_colour():
 def test_recordings_put_on_another_style_sound_like_it():
     """The same noise through two equalisers: per-band levels become the other's."""
     dull, bright = log_mels("dull"), log_mels("bright")
-    source, target = measure_style("dull", dull), measure_style("bright", bright)
+    source, target = measure_style("dull", dull, [SILENCE]), measure_style("bright", bright, [SILENCE])
     sound = take_apart(dull[0])
     content = content_of(sound, source, level_of(sound, source), np.maximum(source.response, target.response))
     made = put_on(content, target, conditions_of(take_apart(bright[1]), target), np.random.default_rng(0))

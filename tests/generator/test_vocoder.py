@@ -1,12 +1,11 @@
-import librosa
+from dataclasses import replace
+
 import numpy as np
 import pytest
-import torch
 
-from resp_agent.audio.features import fft_size, log_mel, mel_filters
 from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.errors import RunFailed
-from resp_agent.generator.vocoder import invert_mel, vocode
+from resp_agent.generator.vocoder import power_above, vocode
 from resp_agent.randomness import stream
 from resp_agent.settings import AudioSettings
 
@@ -52,16 +51,45 @@ def test_a_clip_does_not_depend_on_its_batch():
     assert not np.allclose(among[0], among[2], atol=1e-2)
 
 
-def test_mel_inversion_matches_its_bands_and_non_negative_least_squares():
-    target = torch.exp(log_mel(torch.from_numpy(breath_with_tone()), AUDIO))[None]
-    power = invert_mel(target, AUDIO)
-    assert (power >= 0).all()
-    rebuilt = power @ mel_filters(AUDIO).T
-    ours = float((rebuilt - target).norm() / target.norm())
-    slow = librosa.util.nnls(mel_filters(AUDIO).numpy(), target[0, :20].T.numpy())
-    theirs = np.linalg.norm(mel_filters(AUDIO).numpy() @ slow - target[0, :20].T.numpy()) / float(target[0, :20].norm())
-    assert power.shape[-1] == fft_size(AUDIO) // 2 + 1
-    assert ours < max(theirs, 0.02)
+def test_breath_stays_noise_inside_its_bands():
+    # The squared mean of a Gaussian signal's magnitudes is pi / 4 of their mean square; flattened ones come to 1.
+    noise = (0.05 * stream(1, "noise").standard_normal(48_000)).astype(np.float32)
+    made = vocode(waveform_log_mel(noise, AUDIO)[None], AUDIO, 3, rngs(1))[0]
+    magnitudes = np.abs(np.fft.rfft(made.reshape(-1, 640), axis=1))[1:-1, 80:170]
+    assert magnitudes.mean() ** 2 / np.square(magnitudes).mean() == pytest.approx(np.pi / 4, abs=0.02)
+
+
+def test_a_silent_band_stays_silent():
+    hz = np.fft.rfftfreq(48_000, 1 / 16_000)
+    noise = np.fft.rfft(stream(1, "noise").standard_normal(48_000))
+    dull = (0.05 * np.fft.irfft(np.where(hz < 1000, noise, 0))).astype(np.float32)
+    made = vocode(waveform_log_mel(dull, AUDIO)[None], AUDIO, 3, rngs(1))[0]
+    power = np.abs(np.fft.rfft(made * np.hanning(len(made)))) ** 2
+    assert power[(hz > 1500) & (hz < 4400)].mean() < 1e-7 * power[hz < 1000].mean()
+
+
+def test_above_the_highest_band_white_noise_is_as_loud_as_in_it_and_a_filter_tells():
+    noise = (0.05 * stream(1, "noise").standard_normal(160_000)).astype(np.float32)
+    assert np.abs(power_above(noise, AUDIO)).max() < 0.1
+    hz = np.fft.rfftfreq(len(noise), 1 / 16_000)
+    softer = np.fft.irfft(np.fft.rfft(noise) * np.where(hz < 5000, 1, 0.1))
+    told = power_above(softer, AUDIO)
+    assert np.abs(told[2:] + np.log(100)).max() < 0.1
+    assert power_above(noise, replace(AUDIO, high_hz=8000)).shape == (0,)
+
+
+def test_what_is_above_is_put_back():
+    noise = (0.05 * stream(1, "noise").standard_normal(48_000)).astype(np.float32)
+    hz = np.fft.rfftfreq(len(noise), 1 / 16_000)
+    sound = np.fft.irfft(np.fft.rfft(noise) * 10 ** (-hz / 4000)).astype(np.float32)
+    target, above = waveform_log_mel(sound, AUDIO)[None], power_above(sound, AUDIO)
+    silent, made = vocode(target, AUDIO, 3, rngs(1))[0], vocode(target, AUDIO, 3, rngs(1), [above])[0]
+    spectra = [np.abs(np.fft.rfft(one * np.hanning(len(one)))) for one in (sound, made, silent)]
+    for low_hz in range(5000, 8000, 500):
+        within = (hz > low_hz) & (hz < low_hz + 500)
+        true, ours, theirs = (np.log10(spectrum[within]).mean() for spectrum in spectra)
+        assert abs(ours - true) < 0.1
+        assert theirs < true - 1
 
 
 def test_loud_is_clipped_and_nan_refused():

@@ -15,7 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "corpus": ("jobs.corpus:main", "build a corpus from raw recordings, and say in figures what is in one"),
     "features": ("jobs.features:main", "compute what an encoder makes of a corpus, once"),
-    "train": ("jobs.train:main", "train a diagnoser, a generator, grounding, or a diagnoser's audio stem"),
+    "train": ("jobs.train:main", "train a diagnoser, a generator, its vocoder, grounding, or a diagnoser's audio stem"),
     "synthesize": ("jobs.synthesize:main", "make clips: of a label in a style, or as a plan asks for"),
     "veto": ("jobs.veto:main", "reject clips after listening: they are never learned from again"),
     "evaluate": ("jobs.evaluate:main", "score a diagnoser on a split of a corpus"),

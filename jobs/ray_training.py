@@ -17,6 +17,7 @@ from resp_agent.curriculum.beacon import Beacon
 from resp_agent.diagnoser.learner import Learner
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.generator.training import train_generator
+from resp_agent.generator.vocos_training import train_vocoder
 from resp_agent.threads import set_threads
 
 WAY_OUT = "lower --cpus, --gpus or --workers, add a node, or use --lab local"
@@ -42,7 +43,7 @@ def train_on_ray(rank: Callable[[dict], None], task: dict, ranks: Ranks, say: Sa
     """Runs a rank of a training on every worker, from what a killed training left, and says how far it is.
 
     Args:
-        rank: `diagnoser_rank` or `generator_rank`; it is given the task with `lines`, the file of what it says.
+        rank: `diagnoser_rank` or another of these; it is given the task with `lines`, the file of what it says.
         task: `settings`, the path of the `corpus`, `folders`, and what the rank needs besides.
 
     Raises:
@@ -109,6 +110,18 @@ def generator_rank(task: dict) -> None:
     log = PartsLog(task["board"], line_to(task["lines"]))
     train_generator(settings, train, task["generator"], beacon, log)
     log.close()
+
+
+def vocoder_rank(task: dict) -> None:
+    """One rank of a vocoder's training."""
+    settings, folders = task["settings"], task["folders"]
+    rank = ray.train.get_context().get_world_rank()
+    set_threads(settings.threads)
+    train, beacon = Corpus.open(task["corpus"]).split("train"), Beacon(folders.progress, f"vocoder-{rank}")
+    log = PartsLog(task["board"], line_to(task["lines"])) if rank == 0 else None
+    train_vocoder(settings.generator.vocoder, settings.audio, settings.seed, train, task["vocoder"], beacon, log)
+    if log:
+        log.close()
 
 
 def _sentence(failure: TrainingFailedError, restarts: int) -> Exception:

@@ -9,6 +9,7 @@ from jobs.verbs import dispatch
 VERBS: dict[str, tuple[str, str]] = {
     "diagnoser": ("jobs.train_diagnoser:main", "a diagnoser on a corpus, on Ray Train or in this process"),
     "generator": ("jobs.train_generator:main", "a generator of clips, on Ray Train or in this process"),
+    "vocoder": ("jobs.train_vocoder:main", "a generator's vocoder by itself, on Ray Train or in this process"),
     "grounding": ("jobs.train_grounding:main", "a grounder: where in a recording a phrase is heard"),
     "encoder": ("jobs.train_encoder:main", "an audio stem by contrast, on recordings that need no label"),
 }

@@ -29,9 +29,9 @@ CLIPS = "figures/clips-by-label-and-style.png"
 
 @dataclass(frozen=True)
 class GeneratorTraining(RankedTraining):
-    """Trains a generator on the training split of a corpus: styles, units, the flow and, where content is planned, the
-    planner; and draws a clip of each label in each style beside real recordings. Clips of it: `resp-agent
-    synthesize`."""
+    """Trains a generator on the training split of a corpus: styles, units, the flow and, where they are asked for, the
+    planner and a Vocos; and draws a clip of each label in each style beside real recordings. Clips of it:
+    `resp-agent synthesize`."""
 
     WHAT = "generator"
 
@@ -44,6 +44,8 @@ class GeneratorTraining(RankedTraining):
         parts = {"--generator.flow.training": generator.flow.training}
         if generator.content == "planned":
             parts["--generator.planner.training"] = generator.planner.training
+        if generator.vocoder.kind == "vocos" and generator.vocoder.trained is None:
+            parts["--generator.vocoder.training"] = generator.vocoder.training
         self.refuse_ranks(parts)
 
 

@@ -62,3 +62,8 @@ class Folders:
         """The generator of these settings and this corpus."""
         key = fingerprint(corpus.fingerprint, settings.audio, settings.generator, settings.seed, settings.threads)
         return self.first / f"generator-{key}"
+
+    def vocoder(self, settings: Settings, corpus: Corpus) -> Path:
+        """The vocoder that is trained by itself with these settings, on this corpus."""
+        chosen = settings.generator.vocoder
+        return self.first / f"vocoder-{fingerprint(corpus.fingerprint, settings.audio, chosen, settings.seed)}"

@@ -9,7 +9,7 @@ from resp_agent.generator.material import Material
 from resp_agent.generator.style import denormalise
 from resp_agent.generator.synthesizer import clip_of, refuse_hardness
 from resp_agent.generator.training import generator_fingerprint
-from resp_agent.generator.vocoder import vocode
+from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 
@@ -20,6 +20,7 @@ class StyleTransferGenerator:
     def __init__(self, settings: Settings, train: list[Recording]):
         self._settings = settings
         self._material = Material.of(train, settings.audio)
+        self._vocoder = make_vocoder(settings, None)
         self.fingerprint = generator_fingerprint(settings, train)
 
     def listen(self, diagnoser: Checkpoint) -> None:
@@ -41,8 +42,7 @@ class StyleTransferGenerator:
         # A short recording is repeated.
         moved = np.take(moved, np.arange(frames) % len(moved), axis=0)[None]
         phases = [stream(request.seed, "clip", index, "phase")]
-        iterations, above = self._settings.generator.griffin_lim_iterations, [material.bank[request.style].above]
-        waveform = vocode(moved, self._settings.audio, iterations, phases, above)[0]
+        waveform = self._vocoder(moved, material.bank[request.style].above, phases)[0]
         waveform = waveform[: request.samples(self._settings.audio)]
         recordings = material.recordings
         return clip_of(request, self.fingerprint, index, waveform, recordings[content], recordings[reference])

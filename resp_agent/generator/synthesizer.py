@@ -23,7 +23,7 @@ from resp_agent.generator.patient import TEMPLATE, invent
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, log_content, normalise, put_on
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
-from resp_agent.generator.vocoder import vocode
+from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 from resp_agent.training.distributed import on_device
@@ -60,6 +60,7 @@ class PlannedGenerator:
     def __init__(self, settings: Settings, train: list[Recording], folder: Path):
         self._settings = settings
         self._models: Models = load_generator(settings, folder, train)
+        self._vocoder = make_vocoder(settings, folder)
         self.fingerprint = generator_fingerprint(settings, train)
         self._heard_by: Checkpoint | None = None
         self._listener: Listener | None = None
@@ -93,8 +94,7 @@ class PlannedGenerator:
             ]
         log_mels = self._render(request, indices, contents, [reference for _, reference in picked])
         rngs = [_stream(request, index, "phase") for index in indices]
-        above = [material.bank[request.style].above] * len(rngs)
-        audio = vocode(log_mels, self._settings.audio, self._settings.generator.griffin_lim_iterations, rngs, above)
+        audio = self._vocoder(log_mels, material.bank[request.style].above, rngs)
         recordings = material.recordings
         clips = [
             clip_of(

@@ -1,4 +1,4 @@
-"""First training of the generator: styles, units, planner and flow, from the training split only, resumable."""
+"""First training of the generator: styles, units, planner, flow, vocoder; from the training split only, resumable."""
 
 import json
 import shutil
@@ -23,6 +23,7 @@ from resp_agent.generator.flow import Flow, Tokens
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import Planner, Vocabulary
 from resp_agent.generator.style import log_content, normalise
+from resp_agent.generator.vocos_training import OWN, name_of, train_vocoder
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings, TrainingSettings, fingerprint
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
@@ -57,6 +58,8 @@ def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
     parts = [settings.audio, settings.generator, settings.seed, [recording.id for recording in train]]
     if settings.generator.kind == "oracle":
         parts.append(settings.simulation)
+    if settings.generator.vocoder.trained:
+        parts.append(name_of(Path(settings.generator.vocoder.trained)))
     return fingerprint(*parts)
 
 
@@ -104,6 +107,8 @@ def train_generator(
     if planner is not None:
         weights["planner"] = _train_part("planner", planner, writing, chosen.planner.training, work, name, told, log)
     weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told, log)
+    if chosen.vocoder.kind == "vocos" and chosen.vocoder.trained is None:
+        train_vocoder(chosen.vocoder, settings.audio, settings.seed, train, folder / OWN, progress, log)
 
     def save(partial: Path) -> None:
         if not _first():

@@ -11,6 +11,7 @@ from resp_agent.settings.plain import fingerprint, from_plain, to_plain
 from resp_agent.settings.presets import PRESETS, paper, preset, small, smoke, tiny
 from resp_agent.settings.pretraining import PretrainingSettings
 from resp_agent.settings.run import CurriculumSettings, Placement, Settings
+from resp_agent.settings.vocoder import VocoderSettings
 
 __all__ = [
     "PRESETS",
@@ -31,6 +32,7 @@ __all__ = [
     "Settings",
     "SimulationSettings",
     "TrainingSettings",
+    "VocoderSettings",
     "fingerprint",
     "from_plain",
     "paper",

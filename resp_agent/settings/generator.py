@@ -7,6 +7,7 @@ import tyro
 
 from resp_agent.settings.checks import refuse, refuse_share, refuse_width
 from resp_agent.settings.diagnoser import TrainingSettings
+from resp_agent.settings.vocoder import VocoderSettings
 
 
 @dataclass(frozen=True)
@@ -125,10 +126,11 @@ class GeneratorSettings:
     unit_components: int = 16
     """Principal directions of a patch in which units are told apart."""
     griffin_lim_iterations: int = 3
-    """Of the vocoder. More come closer to the log-mel, and sound more like tones."""
+    """Of the vocoder `griffin-lim`: more come closer to the log-mel."""
     planner: PlannerSettings = field(default_factory=PlannerSettings)
     flow: FlowSettings = field(default_factory=FlowSettings)
     composition: CompositionSettings = field(default_factory=CompositionSettings)
+    vocoder: VocoderSettings = field(default_factory=VocoderSettings)
 
     def __post_init__(self):
         refuse(self.units < 2, f"a codebook of {self.units} units says nothing: give at least 2")

@@ -9,7 +9,7 @@ from resp_agent.corpus.schema import Recording, from_pcm, to_pcm
 from resp_agent.curriculum.request import Request
 from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.generator.synthesizer import Generator
-from resp_agent.generator.vocoder import vocode
+from resp_agent.generator.vocoder import power_above, vocode
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings
 from resp_agent.taxonomy import CONTROL
@@ -114,7 +114,8 @@ def vocoded(clips: Clips, settings: Settings, seed: int) -> Clips:
     iterations, made = settings.generator.griffin_lim_iterations, []
     for one in clips.recordings:
         log_mel = waveform_log_mel(one.waveform, settings.audio)[None]
-        waveform = vocode(log_mel, settings.audio, iterations, [stream(seed, "table4", "vocoder", one.id)])[0]
+        rngs, above = [stream(seed, "table4", "vocoder", one.id)], [power_above(one.waveform, settings.audio)]
+        waveform = vocode(log_mel, settings.audio, iterations, rngs, above)[0]
         made.append(replace(one, waveform=from_pcm(to_pcm(waveform))))
     return replace(clips, recordings=made)
 

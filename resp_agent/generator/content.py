@@ -26,6 +26,8 @@ class Content:
 
     power: np.ndarray
     """(T, M) as `style.content_of` gives it."""
+    normal: np.ndarray | None
+    """(T, M) log-mel of the same, noise and all, normalised under the style of its recording; None: there is none."""
     events: tuple[Event, ...]
     """What of the recording's events is heard, in seconds of the clip."""
     recording: int
@@ -56,15 +58,18 @@ def compose(
     if not content.events:
         return content
     share = _share(content.events, frames, hop_s)
-    power = content.power
+    power, heard = content.power, np.exp(content.normal)
     healthy = [one for one in material.controls if material.patient(one) != material.patient(reference)]
     if healthy and material.recordings[index].label != CONTROL and rng.random() < settings.transplant:
         background = healthy[rng.integers(len(healthy))]
-        breathing = _taken(material, background, frames, settings, rng).power
+        breathing = _taken(material, background, frames, settings, rng)
         content = replace(content, background=background)
-        power = share * power + (1 - share) * breathing
-    gain = np.exp(settings.event_gain_db * np.log(10) / 10 * rng.standard_normal())
-    return replace(content, power=(power * gain**share).astype(np.float32))
+        power = share * power + (1 - share) * breathing.power
+        heard = share * heard + (1 - share) * np.exp(breathing.normal)
+    gain = settings.event_gain_db * np.log(10) / 10 * rng.standard_normal()
+    power = power * np.exp(gain * share)
+    normal = np.log(heard) + gain * share / material.style(index).sd
+    return replace(content, power=power.astype(np.float32), normal=normal.astype(np.float32))
 
 
 def content_of_units(codebook: Codebook, units: np.ndarray) -> np.ndarray:
@@ -76,7 +81,9 @@ def _taken(
     material: Material, index: int, frames: int, settings: CompositionSettings, rng: np.random.Generator
 ) -> Content:
     """A stretch of a recording's content at a drawn pace; one that is too short goes round."""
-    hop_s, power = material.audio.hop_ms / 1000, material.content(index)
+    hop_s, content = material.audio.hop_ms / 1000, material.content(index)
+    # What is done to the content is done to the recording as it was heard.
+    power = np.concatenate([content, np.exp(material.normal(index))], 1)
     pace = np.exp(settings.pace * rng.uniform(-1, 1))
     power = _at_pace(power, pace)
     long_enough = len(power) > frames
@@ -93,7 +100,8 @@ def _taken(
             if ends - begins >= hop_s / 2:
                 events.append(Event(round(float(begins), 6), round(float(ends), 6), event.kind))
     events.sort(key=lambda event: (event.start_s, event.end_s, event.kind))
-    return Content(power[(start + np.arange(frames)) % total], tuple(events), index)
+    power, heard = np.split(power[(start + np.arange(frames)) % total], 2, 1)
+    return Content(power, np.log(heard), tuple(events), index)
 
 
 def _closed(power: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from resp_agent.generator.style import (
     Style,
     conditions_of,
     content_of,
+    drafted,
     level_of,
     log_content,
     normalise,
@@ -29,23 +30,28 @@ from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 
 
-def overheard(material: Material, index: int, keep: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def overheard(
+    material: Material, index: int, keep: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A window of a recording, and its content as it would be known from another style (its own with probability
     `keep`): put on that style and taken off again. What a style hides is lost on the way.
 
     Returns:
-        (T, M) log-mel and (T, M) content, its mean level 1.
+        (T, M) log-mel; (T, M) content, its mean level 1; and (T, M) what was heard, normalised under the style that it
+        was heard in.
     """
     own, window, bank = material.style(index), material.window(index, rng), material.bank
-    sound, heard_in = take_apart(window), own
+    sound, heard, heard_in = take_apart(window), window, own
     others = [name for name in bank.names if name != own.name]
     if others and rng.random() >= keep:
         heard_in = bank[others[rng.integers(len(others))]]
         references = bank.references(heard_in.name, ()) or [index]
         reference = references[rng.integers(len(references))]
         content = content_of(sound, own, level_of(sound, own) - material.label_level(index), bank.loudest)
-        sound = take_apart(put_on(content, heard_in, material.conditions(reference), rng))
-    return window, content_of(sound, heard_in, level_of(sound, heard_in), bank.loudest)
+        heard = put_on(content, heard_in, material.conditions(reference), rng)
+        sound = take_apart(heard)
+    content = content_of(sound, heard_in, level_of(sound, heard_in), bank.loudest)
+    return window, content, normalise(heard, heard_in)
 
 
 def flow_condition(material: Material, style: Style, conditions: Conditions) -> np.ndarray:
@@ -98,12 +104,12 @@ class FlowExamples:
         rng, flow = stream(self.settings.seed, "flow", step, index), self.settings.generator.flow
         chosen = self.draw(rng)
         style = self.material.style(chosen)
-        window, content = overheard(self.material, chosen, flow.keep_style, rng)
+        window, content, heard = overheard(self.material, chosen, flow.keep_style, rng)
         # Nobody asks a generator without a planner to render units.
         if rng.random() < flow.from_units and self.settings.generator.content == "planned":
-            content = content_of_units(self.codebook, self.codebook.encode(log_content(content)))
+            content, heard = content_of_units(self.codebook, self.codebook.encode(log_content(content))), None
         conditions = conditions_of(take_apart(window), style)
-        draft = normalise(put_on(content, style, conditions, rng), style)
+        draft = drafted(content, style, conditions, rng, heard, flow.equalised)
         target = self.tokens.encode(normalise(window, style))
         return {
             "target": target,
@@ -138,7 +144,7 @@ class PlannerExamples:
         rng, planner = stream(self.settings.seed, "planner", step, index), self.settings.generator.planner
         chosen = self.draw(rng)
         recording, bank = self.material.recordings[chosen], self.material.bank
-        _, content = overheard(self.material, chosen, planner.keep_style, rng)
+        _, content, _ = overheard(self.material, chosen, planner.keep_style, rng)
         references = bank.references(recording.style, {recording.patient_id}) or [chosen]
         units = self.codebook.encode(log_content(content))
         if len(self.material.log_mels[chosen]) <= self.material.frames:

@@ -156,6 +156,26 @@ def denormalise(normal: np.ndarray, style: Style) -> np.ndarray:
     return normal * style.sd + style.mean
 
 
+def drafted(
+    content: np.ndarray,
+    style: Style,
+    conditions: Conditions,
+    rng: np.random.Generator,
+    equalised: np.ndarray | None = None,
+    share: float = 0.0,
+) -> np.ndarray:
+    """(T, M) draft of a content in a style under conditions, normalised under that style.
+
+    Args:
+        equalised: (T, M) the recording that the content is of, normalised under its own style. Under another style that
+            is the recording equalised to it, band by band; None: the content is of no recording.
+        share: how much of the draft is equalised, 0 to 1. Putting a content on a style loses what its own noise hid,
+            equalising keeps the noise for sound: the mean of both errs less than either.
+    """
+    put = normalise(put_on(content, style, conditions, rng), style)
+    return put if equalised is None else (1 - share) * put + share * equalised
+
+
 def log_content(content: np.ndarray) -> np.ndarray:
     """(T, M) natural log of a content, with a floor, so that silence is a number."""
     return np.log(np.maximum(content, QUIETEST_CONTENT))

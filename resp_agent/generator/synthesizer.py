@@ -21,7 +21,7 @@ from resp_agent.generator.examples import flow_condition, planner_slots
 from resp_agent.generator.hardness import Listener, Pull
 from resp_agent.generator.patient import TEMPLATE, invent
 from resp_agent.generator.planner import PlannerBatch
-from resp_agent.generator.style import denormalise, log_content, normalise, put_on
+from resp_agent.generator.style import denormalise, drafted, log_content
 from resp_agent.generator.training import Models, generator_fingerprint, load_generator
 from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.randomness import stream
@@ -155,7 +155,7 @@ class PlannedGenerator:
         # Units were learned from contents of mean level 1, and a label has a level of its own.
         louder = np.exp(material.bank.label_levels[request.label])
         return [
-            Content(louder * content_of_units(models.codebook, row), (), content)
+            Content(louder * content_of_units(models.codebook, row), None, (), content)
             for row, content in zip(units, picked, strict=True)
         ]
 
@@ -172,7 +172,7 @@ class PlannedGenerator:
         material, tokens, style = models.material, models.tokens, models.material.bank[request.style]
         conditions = [material.conditions(reference) for reference in references]
         drafts = [
-            normalise(put_on(content.power, style, own, _stream(request, index, "noise")), style)
+            drafted(content.power, style, own, _stream(request, index, "noise"), content.normal, flow.equalised)
             for index, content, own in zip(indices, contents, conditions, strict=True)
         ]
         coordinates = np.stack([tokens.encode(draft) for draft in drafts])

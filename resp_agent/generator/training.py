@@ -191,7 +191,7 @@ def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens
         rng = stream(seed, "units", index)
         recording = draw(rng)
         for keep in (1.0, 0.0):
-            window, content = overheard(material, recording, keep, rng)
+            window, content, _ = overheard(material, recording, keep, rng)
             contents.append(log_content(content))
         normals.append(normalise(window, material.style(recording)))
     codebook = Codebook.fit(np.concatenate(contents), chosen.units, seed, chosen.unit_components)

@@ -59,6 +59,9 @@ class FlowSettings:
     """Steps of the solver."""
     warp: bool = False
     """Whether steps are small at first, 1 - cos(pi t / 2) as in the paper, or all alike."""
+    equalised: float = 0.5
+    """Share of a draft, 0 to 1, that is the recording equalised to the style band by band; the rest is its content
+    without noise, put on the style under the reference's conditions."""
     noise: float = 0.0
     """Standard deviation of the noise that is added to a draft before the flow begins, in that of a token."""
     guidance: float = 1.0
@@ -84,7 +87,7 @@ class FlowSettings:
         refuse(self.solver_steps < 1, "the solver needs at least 1 step")
         refuse(self.frames_per_token < 1 or self.components < 1, "a token holds at least 1 frame and 1 component")
         refuse(self.noise < 0, f"noise of {self.noise} standard deviations is below 0: 0 is none")
-        for name in ("drop_condition", "keep_style", "from_units"):
+        for name in ("equalised", "drop_condition", "keep_style", "from_units"):
             refuse_share(name, getattr(self, name))
 
 

@@ -38,6 +38,7 @@ def drawn(material, frames=50, seed=0, **changes):
 def test_nothing_is_changed_unless_it_is_asked_for(material):
     content = drawn(material)
     np.testing.assert_array_equal(content.power, material.content(ILL))
+    np.testing.assert_allclose(content.normal, material.normal(ILL), atol=1e-5)
     assert content.events == (Event(0.4, 1.0, "wheeze"),)
     assert content.sources == (ILL,)
 
@@ -99,6 +100,19 @@ def test_loudness_of_events_varies_by_what_is_asked_for(material):
         ratios.append(10 * np.log10(content.power[30:].sum() / plain[30:].sum()))
     assert np.std(ratios) == pytest.approx(3.0, rel=0.2)
     assert abs(np.mean(ratios)) < 0.7
+
+
+def test_what_was_heard_is_varied_as_the_content_is(material):
+    louder = drawn(material, event_gain_db=3.0)
+    gain = np.log(louder.power[30:].sum() / material.content(ILL)[30:].sum())
+    gained = (louder.normal - material.normal(ILL))[30:]
+    np.testing.assert_allclose(gained, np.tile(gain / material.style(ILL).sd, (20, 1)), atol=1e-4)
+    turned, plain = drawn(material, shift=True, seed=3), material.normal(ILL)
+    # Past the seam, every frame is one of the recording, in both.
+    where = [int(np.argmin(np.abs(plain - frame).sum(1))) for frame in turned.normal]
+    same = np.abs(plain[where] - turned.normal).max(1) < 1e-4
+    assert same.sum() > 40
+    np.testing.assert_allclose(turned.power[same], material.content(ILL)[where][same], rtol=1e-4)
 
 
 def test_healthy_recordings_stay_their_own(material):

@@ -12,6 +12,7 @@ from resp_agent.generator.style import (
     conditions_of,
     content_of,
     denormalise,
+    drafted,
     level_of,
     log_content,
     measure_style,
@@ -93,6 +94,26 @@ def test_recordings_put_on_another_style_sound_like_it():
     assert np.abs(level - own).mean() < 0.4 * np.abs(level - other).mean()
     assert made.shape == dull[0].shape
     assert np.isfinite(made).all()
+
+
+def test_a_draft_is_put_on_and_equalised_in_shares():
+    style = measure_style("bright", log_mels("bright"), [SILENCE])
+    dull, own = log_mels("dull"), measure_style("dull", log_mels("dull"), [SILENCE])
+    sound, conditions = take_apart(dull[0]), conditions_of(take_apart(log_mels("bright")[1]), style)
+    content = content_of(sound, own, level_of(sound, own), np.maximum(own.response, style.response))
+    equalised = normalise(dull[0], own)
+
+    def draft(share):
+        return drafted(content, style, conditions, np.random.default_rng(0), equalised, share)
+
+    put = normalise(put_on(content, style, conditions, np.random.default_rng(0)), style)
+    np.testing.assert_array_equal(drafted(content, style, conditions, np.random.default_rng(0)), put)
+    np.testing.assert_allclose(draft(0.0), put)
+    np.testing.assert_allclose(draft(1.0), equalised)
+    np.testing.assert_allclose(draft(0.25), 0.75 * put + 0.25 * equalised, rtol=1e-6)
+    # All recordings of a style, equalised to another, have its mean in every band.
+    heard = np.concatenate([denormalise(normalise(one, own), style) for one in dull])
+    np.testing.assert_allclose(heard.mean(0), style.mean, atol=1e-3)
 
 
 def test_a_dead_band_is_never_amplified_without_bound():

@@ -27,19 +27,24 @@ from resp_agent.settings.checks import refuse
 ONLINE, PER_CELL = 128, 40
 """Clips of each label and style: as many as are drawn at all, so that each is fresh; and of a pool."""
 
+CONTROL, INVENTING = "style transfer", "style transfer, new patients"
 SOURCES = (
     Source("none", "style-transfer", NONE),
-    Source("style transfer, random", "style-transfer", "random"),
+    Source(f"{CONTROL}, random", "style-transfer", "random", invents=False),
+    Source(f"{INVENTING}, random", "style-transfer", "random"),
     Source("generator, random", "trained", "random"),
     Source("oracle, random", "oracle", "random"),
-    Source("style transfer, weakness", "style-transfer", "weakness"),
+    Source(f"{CONTROL}, weakness", "style-transfer", "weakness", invents=False),
+    Source(f"{INVENTING}, weakness", "style-transfer", "weakness"),
     Source("generator, weakness", "trained", "weakness"),
     Source("oracle, weakness", "oracle", "weakness"),
-    Source("style transfer, online", "style-transfer", POOL, ONLINE),
+    Source(f"{CONTROL}, online", "style-transfer", POOL, ONLINE, invents=False),
+    Source(f"{INVENTING}, online", "style-transfer", POOL, ONLINE),
     Source("generator, pool", "trained", POOL, PER_CELL),
     Source("oracle, pool", "oracle", POOL, PER_CELL),
 )
-"""Rows of the table. Each kind of use has its control and its bound: the oracle is the simulator itself."""
+"""Rows of the table. Each kind of use has its control and its bound: the oracle is the simulator itself. A control with
+the generator's invented patients tells what narratives alone are worth."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def downstream(job: DownstreamBenchmark) -> int:
         console.say(f"{number}/{len(left)}  {trial.source.title}, seed {seed}: test macro-F1 {result['macro_f1']:.3f}")
     found = {key: trial.result["macro_f1"] for key, trial in trials.items() if trial.result}
     rows = [measured(source.title, job.seeds, found) for source in SOURCES]
-    notes = _notes(job)
+    notes = [*_notes(job), *_beyond_narratives(job.seeds, found)]
     print("\n" + _printed(rows, notes))
     out = folders.workspace
     plain = {"rows": [dataclasses.asdict(row) for row in rows], "seeds": list(job.seeds), "notes": notes}
@@ -123,7 +128,7 @@ def measured(title: str, seeds: Sequence[int], found: dict[tuple[str, int], floa
         return [seed for seed in seeds if all((row, seed) in found for row in rows)]
 
     own = done(title)
-    use = title.partition(", ")[2]
+    use = title.rpartition(", ")[2] if ", " in title else ""
     share = difference = interval = None
     bounds = {"random": ["random"], "weakness": ["random", "weakness"], "pool": ["pool"], "online": ["pool"]}.get(use)
     if bounds:
@@ -133,12 +138,9 @@ def measured(title: str, seeds: Sequence[int], found: dict[tuple[str, int], floa
             base = scores("none", shared).mean()
             best = max(scores(oracle, shared).mean() for oracle in oracles)
             share = float((scores(title, shared).mean() - base) / (best - base))
-    control = "style transfer, " + {"pool": "online"}.get(use, use)
+    control = f"{CONTROL}, " + {"pool": "online"}.get(use, use)
     if use and title != control and len(shared := done(title, control)) > 1:
-        gaps = scores(title, shared) - scores(control, shared)
-        difference = float(gaps.mean())
-        half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
-        interval = (difference - float(half), difference + float(half))
+        difference, interval = paired(scores(title, shared) - scores(control, shared))
     values = scores(title, own)
     return Measured(
         title,
@@ -149,6 +151,12 @@ def measured(title: str, seeds: Sequence[int], found: dict[tuple[str, int], floa
         difference,
         interval,
     )
+
+
+def paired(gaps: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The mean of (N,) differences, N at least 2, and its 95 % interval (Student's t)."""
+    half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return float(gaps.mean()), (float(gaps.mean() - half), float(gaps.mean() + half))
 
 
 def _printed(rows: Sequence[Measured], notes: Sequence[str]) -> str:
@@ -177,8 +185,21 @@ def _notes(job: DownstreamBenchmark) -> list[str]:
         f"after the first training {steps} optimizer steps in every row; `random` and `weakness` spend "
         f"{curriculum.budget} clips in {curriculum.rounds} rounds, `pool` and `online` give all clips at once",
         "style transfer: per-band mean and deviation of real clips, no model; oracle: the simulator itself",
+        "new patients: narratives are put together from several of the label, as the generator's are",
         "the share for `weakness` is of the better of the two oracles; ± is the deviation over seeds",
     ]
+
+
+def _beyond_narratives(seeds: Sequence[int], found: dict[tuple[str, int], float]) -> list[str]:
+    """What the generator's sound is worth, its narratives apart, where that is known."""
+    told = []
+    for use, control in (("random", "random"), ("weakness", "weakness"), ("pool", "online")):
+        rows = f"generator, {use}", f"{INVENTING}, {control}"
+        shared = [seed for seed in seeds if all((row, seed) in found for row in rows)]
+        if len(shared) > 1:
+            gap, (low, high) = paired(np.array([found[rows[0], seed] - found[rows[1], seed] for seed in shared]))
+            told.append(f"{rows[0]} over {rows[1]}: {gap:+.3f}, 95 % {low:+.3f} to {high:+.3f}")
+    return told
 
 
 def _drawn(row: Measured) -> Worth:

@@ -33,6 +33,8 @@ class Source:
     """A policy of the curriculum, `none`, or `pool`."""
     per_cell: int = 0
     """Clips of each label and style in a pool."""
+    invents: bool = True
+    """Whether clips are of invented patients, if the settings say so, or of those whose content is heard."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Trial:
             steps = curriculum.rounds * curriculum.steps_per_round
             curriculum = CurriculumSettings(rounds=1, steps_per_round=steps, learning_rate=curriculum.learning_rate)
         generator = dataclasses.replace(self.settings.generator, kind=self.source.generator)
+        if not self.source.invents:
+            own = dataclasses.replace(generator.composition, invent_patients=False)
+            generator = dataclasses.replace(generator, composition=own)
         return dataclasses.replace(self.settings, generator=generator, curriculum=curriculum)
 
     @property
@@ -58,7 +63,9 @@ class Trial:
         """Where its result is, once there is one. Controls do not ask how a generator is trained."""
         plain = to_plain(self.chosen)
         if self.source.generator != "trained":
-            plain["generator"] = {name: plain["generator"][name] for name in ("kind", "griffin_lim_iterations")}
+            whole = plain["generator"]
+            plain["generator"] = {name: whole[name] for name in ("kind", "griffin_lim_iterations")}
+            plain["generator"]["invents"] = whole["composition"]["invent_patients"]
         name = fingerprint(__version__, plain, self.source.use, self.source.per_cell)
         return self.folders.workspace / "downstream-trials" / f"{name}.json"
 

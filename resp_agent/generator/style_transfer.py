@@ -7,7 +7,7 @@ from resp_agent.curriculum.request import Request
 from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.generator.material import Material
 from resp_agent.generator.style import denormalise
-from resp_agent.generator.synthesizer import clip_of, refuse_hardness
+from resp_agent.generator.synthesizer import clip_of, refuse_hardness, with_invented_patients
 from resp_agent.generator.training import generator_fingerprint
 from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.randomness import stream
@@ -31,7 +31,10 @@ class StyleTransferGenerator:
         """See `Generator.synthesize`."""
         if request.hardness > 0:
             refuse_hardness("style transfer")
-        return [self._make(request, index) for index in range(request.count)]
+        clips = [self._make(request, index) for index in range(request.count)]
+        if not self._settings.generator.composition.invent_patients:
+            return clips
+        return with_invented_patients(clips, range(request.count), request, self._material)
 
     def _make(self, request: Request, index: int) -> Recording:
         material, rng = self._material, stream(request.seed, "clip", index, "content")

@@ -1,6 +1,7 @@
 """Requests to clips: planner, flow and vocoder in one, and the shards that clips are written to."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +20,7 @@ from resp_agent.errors import UserError
 from resp_agent.generator.content import Content, compose, content_of_units
 from resp_agent.generator.examples import flow_condition, planner_slots
 from resp_agent.generator.hardness import Listener, Pull
+from resp_agent.generator.material import Material
 from resp_agent.generator.patient import TEMPLATE, invent
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, drafted, log_content
@@ -111,13 +113,7 @@ class PlannedGenerator:
         # A plan was written with its narrative, and stays with it.
         if request.content == "planned" or not self._settings.generator.composition.invent_patients:
             return clips
-        same = [recordings[one] for one in material.of_label(request.label)]
-        return [
-            replace(clip, **invent(clip, same, _stream(request, index, "patient")))
-            if clip.narrative_source == TEMPLATE
-            else clip
-            for index, clip in zip(indices, clips, strict=True)
-        ]
+        return with_invented_patients(clips, indices, request, material)
 
     def _plan(self, request: Request, indices: range, picked: list[int], frames: int) -> list[Content]:
         """Contents of units that the planner writes, with the narratives of the picked recordings of the label.
@@ -192,6 +188,19 @@ class PlannedGenerator:
         made = models.flow.sample(*inputs, flow, pull).float().cpu().numpy()
         normal = [tokens.decode(one, draft) for one, draft in zip(made, drafts, strict=True)]
         return denormalise(np.stack(normal), style)
+
+
+def with_invented_patients(
+    clips: list[Recording], indices: Iterable[int], request: Request, material: Material
+) -> list[Recording]:
+    """The clips of a request, each of a patient of its own, where their narratives are the template's."""
+    same = [material.recordings[one] for one in material.of_label(request.label)]
+    return [
+        replace(clip, **invent(clip, same, _stream(request, index, "patient")))
+        if clip.narrative_source == TEMPLATE
+        else clip
+        for index, clip in zip(indices, clips, strict=True)
+    ]
 
 
 def refuse_hardness(kind: str) -> None:

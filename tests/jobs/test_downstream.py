@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from jobs.benchmark import main
-from jobs.benchmarks.downstream import SOURCES, measured
+from jobs.benchmarks.downstream import SOURCES, _beyond_narratives, measured
 
 SEEDS = (1, 2, 3)
 
@@ -37,6 +37,17 @@ def test_what_is_not_done_is_left_open():
     assert row.share == pytest.approx((0.55 - 0.35) / (0.75 - 0.35))
     assert row.interval is None
     assert measured("oracle, weakness", SEEDS, known).mean is None
+
+
+def test_what_narratives_alone_are_worth_is_told_apart():
+    rows = {"generator, pool": [0.6, 0.7, 0.65], "style transfer, new patients, online": [0.5, 0.65, 0.6]}
+    known = {(row, seed): value for row, values in rows.items() for seed, value in zip(SEEDS, values, strict=True)}
+    (told,) = _beyond_narratives(SEEDS, known)
+    low, high = stats.ttest_1samp([0.1, 0.05, 0.05], 0).confidence_interval(0.95)
+    assert told.endswith(f"online: +0.067, 95 % {low:+.3f} to {high:+.3f}")
+    assert _beyond_narratives(SEEDS, {}) == []
+    control = measured("style transfer, new patients, random", SEEDS, {})
+    assert control.share is None
 
 
 @pytest.mark.slow

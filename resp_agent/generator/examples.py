@@ -13,6 +13,7 @@ from resp_agent.generator.content import content_of_units
 from resp_agent.generator.flow import FlowBatch, Tokens
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import PlannerBatch, Vocabulary
+from resp_agent.generator.prompts import Prompts
 from resp_agent.generator.style import (
     Conditions,
     Style,
@@ -133,7 +134,7 @@ class PlannerExamples:
     settings: Settings
     material: Material
     codebook: Codebook
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary | Prompts
     draw: Draw
 
     def examples(self, step: int) -> list[dict[str, np.ndarray]]:
@@ -150,8 +151,10 @@ class PlannerExamples:
         if len(self.material.log_mels[chosen]) <= self.material.frames:
             units = np.append(units, self.vocabulary.end)
         told = rng.random() >= planner.drop_narrative
+        masked = planner.mask_prefix > 0 and rng.random() < planner.mask_prefix
         return {
             "units": units,
+            "hidden": np.int64(rng.integers(len(units)) if masked else 0),
             "slots": planner_slots(self.material, references[rng.integers(len(references))], planner.style_slots),
             "label": np.int64(self.vocabulary.label(None if rng.random() < planner.drop_label else recording.label)),
             "words": np.array(self.vocabulary.bag(recording.narrative) if told else [], np.int64),

@@ -30,6 +30,15 @@ class Vocabulary:
         ranked = sorted((word for word in counts if counts[word] > 1), key=lambda word: (-counts[word], word))
         return cls(units, labels, tuple(ranked[:most_words]))
 
+    @classmethod
+    def from_plain(cls, plain: dict) -> "Vocabulary":
+        """The inverse of `plain`."""
+        return cls(plain["units"], tuple(plain["labels"]), tuple(plain["words"]))
+
+    def plain(self) -> dict:
+        """What JSON can hold."""
+        return {"units": self.units, "labels": self.labels, "words": self.words}
+
     def __len__(self) -> int:
         """All tokens."""
         return self.units + 1 + len(self.labels) + len(self.words)
@@ -55,6 +64,8 @@ class PlannerBatch:
     """(B, W) int64 tokens of the narrative, -1 where there is none."""
     units: torch.Tensor | None = None
     """(B, T) int64, [END] after a whole recording, -1 where there is nothing."""
+    hidden: torch.Tensor | None = None
+    """(B,) int64, how many units at the start of each are masked."""
 
 
 class Planner(nn.Module):

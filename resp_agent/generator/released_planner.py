@@ -89,7 +89,7 @@ class ReleasedPlanner(nn.Module):
     def prompt_logits(self, style_features: torch.Tensor, diseases: Sequence[str]) -> torch.Tensor:
         """(B, P, vocabulary) of the token after each; of no meaning where a row is padded."""
         embeds, real = self.prompt_embeds(style_features, diseases)
-        states = self.model(inputs_embeds=embeds, **_places(real), use_cache=False).last_hidden_state
+        states = self.model(inputs_embeds=embeds, **places(real), use_cache=False).last_hidden_state
         return functional.linear(states, self._head)
 
     @torch.inference_mode()
@@ -151,7 +151,7 @@ class ReleasedPlanner(nn.Module):
         cache, written = preallocated(self.settings.num_hidden_layers, longest), []
         ended = torch.zeros(len(embeds), dtype=torch.bool, device=embeds.device)
         for step in range(most):
-            state = self.model(inputs_embeds=embeds, **_places(real, embeds.shape[1]), cache=cache, use_cache=True)
+            state = self.model(inputs_embeds=embeds, **places(real, embeds.shape[1]), cache=cache, use_cache=True)
             chosen = pick(state.last_hidden_state[:, -1], step).masked_fill(ended, self.padding)
             written.append(chosen)
             ended = ended | (chosen == self.end)
@@ -162,7 +162,7 @@ class ReleasedPlanner(nn.Module):
         return torch.stack(written, 1) if written else real.new_zeros((len(real), 0), dtype=torch.long)
 
 
-def _places(real: torch.Tensor, last: int | None = None) -> dict[str, torch.Tensor | None]:
+def places(real: torch.Tensor, last: int | None = None) -> dict[str, torch.Tensor | None]:
     """Mask over all tokens so far, and positions of the last ones of them, counted without padding."""
     places = (real.cumsum(1) - 1).clamp_min(0)
     return {

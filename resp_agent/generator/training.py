@@ -20,8 +20,10 @@ from resp_agent.encoders.units import Codebook
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, overheard
 from resp_agent.generator.flow import Flow, Tokens
+from resp_agent.generator.language_planner import LanguagePlanner
 from resp_agent.generator.material import Material
 from resp_agent.generator.planner import Planner, Vocabulary
+from resp_agent.generator.prompts import Prompts
 from resp_agent.generator.style import log_content, normalise
 from resp_agent.generator.vocos_training import OWN, name_of, train_vocoder
 from resp_agent.randomness import seed_of, stream
@@ -30,6 +32,7 @@ from resp_agent.training.checkpoints import digests, read_progress, verify, writ
 from resp_agent.training.distributed import device
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, warm_linear
+from resp_agent.weights import locate
 
 FINAL = "weights"
 """Folder of the finished artefacts, below the generator's own."""
@@ -44,8 +47,8 @@ class Models:
     material: Material
     codebook: Codebook
     tokens: Tokens
-    vocabulary: Vocabulary
-    planner: Planner | None
+    vocabulary: Vocabulary | Prompts
+    planner: Planner | LanguagePlanner | None
     """Of a generator whose content is planned."""
     flow: Flow
 
@@ -94,18 +97,18 @@ def train_generator(
     told("preparing generator training")
     material = Material.of(train, settings.audio)
     _refuse_single_patients(material)
+    vocabulary = _vocabulary(settings, material.labels, [one.narrative for one in train])
     codebook, tokens = _fit_codes(settings, material)
-    vocabulary = Vocabulary.fit(
-        codebook.units, material.labels, [one.narrative for one in train], settings.generator.planner.narrative_words
-    )
-    draw = Draw(material)
-    planner, flow = _models(settings, tokens, vocabulary)
+    draw, model = Draw(material), settings.generator.planner.model
+    planned = settings.generator.content == "planned"
+    planner, flow = _models(settings, tokens, vocabulary, locate(model) if model and planned else None)
     writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
     rendering = FlowExamples(settings, material, codebook, tokens, draw)
     chosen, work = settings.generator, folder / UNFINISHED
     weights = {}
     if planner is not None:
-        weights["planner"] = _train_part("planner", planner, writing, chosen.planner.training, work, name, told, log)
+        trained = _train_part("planner", planner, writing, chosen.planner.training, work, name, told, log)
+        weights["planner"] = planner.merged(trained) if isinstance(planner, LanguagePlanner) else trained
     weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told, log)
     if chosen.vocoder.kind == "vocos" and chosen.vocoder.trained is None:
         train_vocoder(chosen.vocoder, settings.audio, settings.seed, train, folder / OWN, progress, log)
@@ -116,8 +119,7 @@ def train_generator(
         material.bank.save(partial)
         codebook.save(partial)
         save_arrays(vars(tokens), partial / "tokens.safetensors")
-        words = {"units": vocabulary.units, "labels": vocabulary.labels, "words": vocabulary.words}
-        (partial / "vocabulary.json").write_text(json.dumps(words))
+        (partial / "vocabulary.json").write_text(json.dumps(vocabulary.plain()))
         for part, state in weights.items():
             save_file({key: value.contiguous() for key, value in state.items()}, partial / f"{part}.safetensors")
 
@@ -150,7 +152,7 @@ def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> 
     codebook = Codebook.load(final)
     tokens = Tokens(**load_arrays(final / "tokens.safetensors"))
     told = json.loads((final / "vocabulary.json").read_text())
-    vocabulary = Vocabulary(told["units"], tuple(told["labels"]), tuple(told["words"]))
+    vocabulary = (Prompts if "tokenizer" in told else Vocabulary).from_plain(told)
     planner, flow = _models(settings, tokens, vocabulary)
     for model, name in ((planner, "planner"), (flow, "flow")):
         if model is None:
@@ -198,11 +200,25 @@ def _fit_codes(settings: Settings, material: Material) -> tuple[Codebook, Tokens
     return codebook, Tokens.fit(normals, chosen.flow.frames_per_token, chosen.flow.components)
 
 
-def _models(settings: Settings, tokens: Tokens, vocabulary: Vocabulary) -> tuple[Planner | None, Flow]:
+def _vocabulary(settings: Settings, labels: tuple[str, ...], narratives: list[str]) -> Vocabulary | Prompts:
+    planner, units = settings.generator.planner, settings.generator.units
+    if planner.model and settings.generator.content == "planned":
+        return Prompts.fit(units, labels, planner)
+    return Vocabulary.fit(units, labels, narratives, planner.narrative_words)
+
+
+def _models(
+    settings: Settings, tokens: Tokens, vocabulary: Vocabulary | Prompts, pretrained: Path | None = None
+) -> tuple[Planner | LanguagePlanner | None, Flow]:
+    """Planner and flow as a training finds them: random but for the planner's pretrained weights, where they are."""
     mels, seed, planner = settings.audio.mels, settings.seed, None
     if settings.generator.content == "planned":
         torch.manual_seed(seed_of(seed, "planner", "weights") % 2**63)
-        planner = Planner(settings.generator.planner, vocabulary, 4 * mels)
+        chosen = settings.generator.planner
+        if isinstance(vocabulary, Prompts):
+            planner = LanguagePlanner(chosen, vocabulary, 4 * mels, pretrained)
+        else:
+            planner = Planner(chosen, vocabulary, 4 * mels)
     torch.manual_seed(seed_of(seed, "flow", "weights") % 2**63)
     return planner, Flow(settings.generator.flow, len(tokens.basis), 4 * mels + 1)
 

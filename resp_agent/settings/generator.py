@@ -14,6 +14,18 @@ from resp_agent.settings.vocoder import VocoderSettings
 class PlannerSettings:
     """The language model that writes units."""
 
+    model: str | None = None
+    """Folder or hub name of a pretrained causal language model; by default a small one with random weights, of the
+    width, layers and heads given here."""
+    adapter_rank: int = 0
+    """Of a pretrained model: rank of low-rank adapters (LoRA), all else of it being frozen; 0 trains all of it."""
+    adapter_alpha: float = 16.0
+    """What adapters are multiplied by is this over their rank."""
+    narrative_tokens: int = 64
+    """Of a pretrained model: tokens of a narrative that it reads."""
+    mask_prefix: float = 0.0
+    """Of a pretrained model: share of training examples, 0 to 1, of which a beginning of drawn length is masked and
+    bears no loss, so that what comes later is learned from the prompt and not from the beginning alone."""
     width: int = 96
     layers: int = 2
     heads: int = 4
@@ -40,7 +52,13 @@ class PlannerSettings:
     def __post_init__(self):
         refuse_width(self.width, self.heads)
         refuse(self.style_slots < 1, "a planner without style slots hears no reference: give at least 1")
-        for name in ("drop_narrative", "drop_label", "keep_style", "opening_share"):
+        refuse(self.adapter_rank < 0, f"an adapter of rank {self.adapter_rank} cannot be: 0 trains all weights")
+        refuse(self.narrative_tokens < 0, f"{self.narrative_tokens} tokens of a narrative cannot be read: 0 are none")
+        refuse(
+            self.model is None and (self.adapter_rank > 0 or self.mask_prefix > 0),
+            "adapters and masked prefixes are for a pretrained planner: give --generator.planner.model",
+        )
+        for name in ("drop_narrative", "drop_label", "keep_style", "opening_share", "mask_prefix"):
             refuse_share(name, getattr(self, name))
         refuse(self.temperature < 0, f"a temperature of {self.temperature} is below 0, which is greedy")
         refuse(not 0 < self.top_p <= 1, f"top_p {self.top_p} is outside 0 (excluded) to 1")

@@ -34,7 +34,10 @@ def smoke() -> Settings:
 
 
 def small() -> Settings:
-    """Pretrained weights that a laptop can train: Whisper-tiny hears, MiniLM reads and is woven into."""
+    """Pretrained weights that a laptop can train: Whisper-tiny hears, MiniLM reads and is woven into.
+
+    Where content is planned SmolLM2 plans it, by adapters.
+    """
     return Settings(
         preset="small",
         threads=2,
@@ -52,12 +55,29 @@ def small() -> Settings:
             text_tokens=64,
             training=TrainingSettings(steps=150, batch=16, learning_rate=3e-4, checkpoint_every=50),
         ),
+        generator=GeneratorSettings(
+            planner=PlannerSettings(
+                model="HuggingFaceTB/SmolLM2-135M",
+                adapter_rank=16,
+                adapter_alpha=32.0,
+                mask_prefix=0.2,
+                training=TrainingSettings(steps=300, batch=8, learning_rate=1e-3, averaging=0.98, checkpoint_every=50),
+            ),
+            flow=FlowSettings(
+                width=256,
+                layers=6,
+                heads=8,
+                training=TrainingSettings(steps=600, batch=16, learning_rate=1e-3, averaging=0.99, checkpoint_every=50),
+            ),
+        ),
         curriculum=CurriculumSettings(steps_per_round=15, learning_rate=1e-4),
     )
 
 
 def paper() -> Settings:
     """The published sizes, for GPUs: BEATs hears, Longformer reads, as Resp-Agent's release trains them.
+
+    Where content is planned Qwen3 plans it, all of its weights being trained.
 
     BEATs is not on the hub: its file is looked for in the folders of RESP_AGENT_WEIGHTS.
     """
@@ -90,6 +110,40 @@ def paper() -> Settings:
                 zero_stage=2,
                 precision="bf16",
                 checkpoint_every=1000,
+            ),
+        ),
+        generator=GeneratorSettings(
+            units=1024,
+            planner=PlannerSettings(
+                model="Qwen/Qwen3-0.6B-Base",
+                style_slots=8,
+                narrative_tokens=128,
+                mask_prefix=0.2,
+                training=TrainingSettings(
+                    steps=20_000,
+                    batch=32,
+                    learning_rate=5e-5,
+                    warmup=1000,
+                    averaging=0.999,
+                    zero_stage=2,
+                    precision="bf16",
+                    checkpoint_every=1000,
+                ),
+            ),
+            flow=FlowSettings(
+                width=768,
+                layers=12,
+                heads=12,
+                training=TrainingSettings(
+                    steps=50_000,
+                    batch=64,
+                    learning_rate=2e-4,
+                    warmup=1000,
+                    averaging=0.9995,
+                    zero_stage=2,
+                    precision="bf16",
+                    checkpoint_every=1000,
+                ),
             ),
         ),
         curriculum=CurriculumSettings(budget=50_000, rounds=10, steps_per_round=1000, learning_rate=1e-5),

@@ -53,8 +53,9 @@ class Engine:
         self.model = model
         self.training = training
         self._config = deepspeed_config(training, self.world)
+        learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
-            model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay, foreach=True
+            learned, lr=training.learning_rate, weight_decay=training.weight_decay, foreach=True
         )
         self._engine, *_ = quiet_deepspeed().initialize(
             model=model.to(device()), optimizer=optimizer, config=self._config, dist_init_required=False

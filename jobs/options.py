@@ -16,6 +16,7 @@ from jobs.submitted import refuse_relative, submitted
 from resp_agent.corpus.resolve import EMBEDDED, split_sources
 from resp_agent.curriculum.journal import SETTINGS, RunDirectory
 from resp_agent.curriculum.policies import check_choice
+from resp_agent.curriculum.vetoes import adopt_vetoes, vetoes_of
 from resp_agent.errors import UserError
 from resp_agent.settings import Placement, Settings, from_plain, preset, to_plain
 
@@ -35,6 +36,8 @@ class CurriculumJob:
     """A run directory to go on with, after the last round that its journal holds."""
     first: str | None = None
     """Where first-trained models and built corpora are kept and found again; by default in the run directory."""
+    vetoes: tuple[str, ...] = ()
+    """Folders of other runs and sets of clips whose veto lists hold here, too."""
     settings: Annotated[Settings, Flat] = field(default_factory=Settings)
     place: Annotated[Placement, Flat] = field(default_factory=Placement)
 
@@ -87,9 +90,13 @@ def parse_job(
 
 def open_run(job: CurriculumJob) -> RunDirectory:
     """The run directory of a job: a new one, or the one to go on with."""
+    rejected = vetoes_of(map(Path, job.vetoes))
     if job.resume:
-        return RunDirectory.resume(job.folder)
-    return RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
+        run = RunDirectory.resume(job.folder)
+    else:
+        run = RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
+    adopt_vetoes(run.path, rejected)
+    return run
 
 
 def identity(job: CurriculumJob) -> dict:

@@ -64,6 +64,28 @@ def add_vetoes(folder: Path, clips: Iterable[str], reason: str, known: Collectio
     return added
 
 
+def vetoes_of(folders: Iterable[Path]) -> dict[str, dict[str, str]]:
+    """Clip id -> its row, of the lists in several folders; of a clip that is on two, the first list's.
+
+    Raises:
+        UserError: a folder has no list, or it cannot be read.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for folder in map(Path, folders):
+        if not (folder / FILE).exists():
+            raise UserError(f"there is no veto list {folder / FILE}: give the folder of a run or set that has one")
+        rows = read_vetoes(folder) | rows
+    return rows
+
+
+def adopt_vetoes(folder: Path, rows: dict[str, dict[str, str]]) -> None:
+    """Adds rows of `vetoes_of` to the list in a folder: a clip of the same request has the same id everywhere."""
+    if not rows:
+        return
+    with _alone(Path(folder)):
+        write_atomic(Path(folder) / FILE, _as_csv((rows | read_vetoes(folder)).values()))
+
+
 def _as_csv(rows: Collection[dict[str, str]]) -> bytes:
     """With the columns of our own, and those that people added."""
     columns = dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)])

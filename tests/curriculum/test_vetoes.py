@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow.parquet as pq
 import pytest
 
+from jobs.options import CurriculumJob, open_run
 from jobs.veto import main
 from resp_agent.corpus.schema import to_table
-from resp_agent.curriculum.vetoes import FILE, add_vetoes, read_vetoes
+from resp_agent.curriculum.vetoes import FILE, add_vetoes, adopt_vetoes, read_vetoes, vetoes_of
 from resp_agent.diagnoser.learner import Learner
 from resp_agent.errors import UserError
 from tests.generator.made_up import train_split
@@ -48,6 +49,32 @@ def test_a_broken_list_is_not_taken_for_an_empty_one(workspace):
     (folder / FILE).write_bytes(b"\xff\xff")
     with pytest.raises(UserError, match="cannot be read"):
         read_vetoes(folder)
+
+
+def test_lists_of_other_runs_hold_here_too(workspace, tmp_path):
+    folder, ids = workspace
+    add_vetoes(folder, ids[:2], "noise", ids)
+    other, here = tmp_path / "other", tmp_path / "here"
+    for path in (other, here):
+        path.mkdir()
+    add_vetoes(other, ids[1:3], "speech", ids)
+    add_vetoes(here, ids[3:4], "click", ids)
+    adopt_vetoes(here, vetoes_of([folder, other]))
+    reasons = {clip: row["reason"] for clip, row in read_vetoes(here).items()}
+    assert reasons == dict(zip(ids, ("noise", "noise", "speech", "click"), strict=False))
+    adopt_vetoes(tmp_path / "other", {})
+    with pytest.raises(UserError, match=r"there is no veto list .*vetoes\.csv"):
+        vetoes_of([tmp_path / "nothing"])
+
+
+def test_a_run_is_not_begun_with_a_list_that_is_not_there(tmp_path):
+    job = CurriculumJob(out=str(tmp_path / "run"), vetoes=(str(tmp_path),))
+    with pytest.raises(UserError, match="there is no veto list"):
+        open_run(job)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / FILE).write_text("clip_id,reason,when\nabc,noise,\n")
+    run = open_run(job)
+    assert list(read_vetoes(run.path)) == ["abc"]
 
 
 def test_what_people_and_spreadsheets_add_is_kept(workspace):

@@ -139,7 +139,7 @@ def _sentence(figures: dict[str, float]) -> str:
 def _figure(real: Sequence[Recording], copies: Sequence[Recording], corpus: Corpus) -> bytes:
     """A copy of a recording of each label and style under the recording, as many as fit."""
     labels, styles = corpus.labels[:MOST_LABELS], corpus.styles[:MOST_STYLES]
-    return grid_figure(real, copies, labels, styles, kind_of(real[0]), LIGHT)
+    return grid_figure(real, copies, labels, styles, kind_of(real[0]), LIGHT, "copy")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

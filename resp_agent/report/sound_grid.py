@@ -33,6 +33,7 @@ def grid_figure(
     styles: Sequence[str],
     kind: str,
     theme: Theme,
+    made: str = "synthetic",
 ) -> bytes:
     """A row for each label, a column for each style; in each cell a real recording over a clip, events marked.
 
@@ -42,9 +43,10 @@ def grid_figure(
         labels: rows in their order, at most `MOST_LABELS` are drawn.
         styles: columns likewise, at most `MOST_STYLES`.
         kind: what the real ones are called.
+        made: what the others are called.
     """
     labels, styles = labels[:MOST_LABELS], styles[:MOST_STYLES]
-    rows = {kind: by_cell(real), "synthetic": by_cell(clips)}
+    rows = {kind: by_cell(real), made: by_cell(clips)}
     with style.styled(theme):
         width, height = 1.4 + 1.4 * len(styles), 0.75 + 1.0 * len(labels)
         figure = style.new_figure(width, height)

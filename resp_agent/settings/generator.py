@@ -53,6 +53,7 @@ class PlannerSettings:
         refuse_width(self.width, self.heads)
         refuse(self.style_slots < 1, "a planner without style slots hears no reference: give at least 1")
         refuse(self.adapter_rank < 0, f"an adapter of rank {self.adapter_rank} cannot be: 0 trains all weights")
+        refuse(self.adapter_alpha <= 0, f"adapters of an alpha of {self.adapter_alpha} say nothing: give one above 0")
         refuse(self.narrative_tokens < 0, f"{self.narrative_tokens} tokens of a narrative cannot be read: 0 are none")
         refuse(
             self.model is None and (self.adapter_rank > 0 or self.mask_prefix > 0),

@@ -1,5 +1,6 @@
 """Log-mel to waveform without weights: white noise, shaped until its mel bands are as loud as asked for."""
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -65,7 +66,9 @@ def shaped_noise(
     filters = mel_filters(audio)
     if above is not None:
         filters = torch.cat([filters, filters_above(audio)])
-        wanted = torch.cat([wanted, wanted[:, :, -1:] + above[:, None]], 2)
+        # As it was measured: against the floor where the highest band is silent.
+        highest = log_mel[:, :, -1:].clamp(math.log(FLOOR), LOUDEST)
+        wanted = torch.cat([wanted, highest + above[:, None]], 2)
     # Log gains of bands, interpolated over bins; a bin that no band hears is silent.
     heard_by = filters.sum(0)
     shares, within = torch.where(heard_by > 0, filters / heard_by, 0), (heard_by > 0).float()

@@ -14,8 +14,7 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.encoders.patches import waveform_log_mel
-from resp_agent.generator.vocoder import power_above
-from resp_agent.generator.vocoding import GriffinLim, Vocoder, VocosVocoder
+from resp_agent.generator.vocoding import GriffinLim, Vocoder, VocosVocoder, copied
 from resp_agent.generator.vocos_training import load_vocoder, sizes_and_training, train_vocoder
 from resp_agent.metrics.onsets import crackle_onsets_s, onset_errors_ms, summary
 from resp_agent.randomness import stream
@@ -58,7 +57,10 @@ def train(job: VocoderTraining) -> dict:
         console.say(f"training a vocoder on {corpus.describe()}; {job.workers} x {job.lab}")
         task = {"settings": settings, "corpus": corpus.path, "folders": folders, "vocoder": folder}
         task["board"] = folders.workspace / BOARD
-        (_on_ray if job.lab == "ray" else _here)(job, task, console)
+        if job.lab == "ray":
+            _on_ray(job, task, console)
+        else:
+            _here(task, corpus, console)
     trained_s = console.elapsed_s
     set_threads(settings.threads)
     console.say("copying the validation split")
@@ -85,12 +87,11 @@ def train(job: VocoderTraining) -> dict:
     return told
 
 
-def _here(job: VocoderTraining, task: dict, console: Console) -> None:
-    settings, folders = job.settings, task["folders"]
+def _here(task: dict, corpus: Corpus, console: Console) -> None:
+    settings, beacon = task["settings"], Beacon(task["folders"].progress, "vocoder-0")
     set_threads(settings.threads)
-    log, train_split = PartsLog(task["board"], console.say), Corpus.open(task["corpus"]).split("train")
-    beacon, chosen = Beacon(folders.progress, "vocoder-0"), task["settings"].generator.vocoder
-    train_vocoder(chosen, settings.audio, settings.seed, train_split, task["vocoder"], beacon, log)
+    log, chosen = PartsLog(task["board"], console.say), settings.generator.vocoder
+    train_vocoder(chosen, settings.audio, settings.seed, corpus.split("train"), task["vocoder"], beacon, log)
     log.close()
 
 
@@ -102,12 +103,7 @@ def _on_ray(job: VocoderTraining, task: dict, console: Console) -> None:
 
 def _copies(vocoder: Vocoder, real: Sequence[Recording], audio: AudioSettings, seed: int) -> list[Recording]:
     """The recordings, each from its own log-mel alone."""
-    made = []
-    for one in real:
-        log_mel = waveform_log_mel(one.waveform, audio)[None]
-        rngs = [stream(seed, "copy", one.id)]
-        made.append(replace(one, waveform=vocoder(log_mel, power_above(one.waveform, audio), rngs)[0]))
-    return made
+    return [replace(one, waveform=copied(vocoder, one, audio, stream(seed, "copy", one.id))) for one in real]
 
 
 def _compared(real: Sequence[Recording], copies: Sequence[Recording], audio: AudioSettings) -> dict[str, float]:

@@ -7,9 +7,8 @@ import numpy as np
 
 from resp_agent.corpus.schema import Recording, from_pcm, to_pcm
 from resp_agent.curriculum.request import Request
-from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.generator.synthesizer import Generator
-from resp_agent.generator.vocoder import power_above, vocode
+from resp_agent.generator.vocoding import GriffinLim, copied
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings
 from resp_agent.taxonomy import CONTROL
@@ -111,11 +110,9 @@ def real(cells: Collection[Cell], held_out: Sequence[Recording], seed: int, trai
 
 def vocoded(clips: Clips, settings: Settings, seed: int) -> Clips:
     """The same from their log-mels alone: what the vocoder takes away from the best of generators."""
-    iterations, made = settings.generator.griffin_lim_iterations, []
+    vocoder, made = GriffinLim(settings.audio, settings.generator.griffin_lim_iterations), []
     for one in clips.recordings:
-        log_mel = waveform_log_mel(one.waveform, settings.audio)[None]
-        rngs, above = [stream(seed, "table4", "vocoder", one.id)], [power_above(one.waveform, settings.audio)]
-        waveform = vocode(log_mel, settings.audio, iterations, rngs, above)[0]
+        waveform = copied(vocoder, one, settings.audio, stream(seed, "table4", "vocoder", one.id))
         made.append(replace(one, waveform=from_pcm(to_pcm(waveform))))
     return replace(clips, recordings=made)
 

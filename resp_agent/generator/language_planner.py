@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from resp_agent.generator.adapters import add_adapters, merge_adapters
 from resp_agent.generator.language_model import make_language_model
-from resp_agent.generator.planner import PlannerBatch, choose
+from resp_agent.generator.planner import PlannerBatch, choose, steered, twice, with_untold
 from resp_agent.generator.prompts import Prompts
 from resp_agent.generator.released_planner import DIAGNOSIS, END, MASK, PADDING, UNIT, places
 from resp_agent.settings import PlannerSettings
@@ -110,30 +110,25 @@ class LanguagePlanner(nn.Module):
         # Imports transformers, which takes seconds.
         from resp_agent.generator.key_value_cache import preallocated
 
-        count, guided = len(opening), guidance != 1
+        guided = guidance != 1
         if guided:
-            untold = torch.full_like(batch.label, len(self._labels) - 1)
-            batch = PlannerBatch(
-                batch.slots.repeat(2, 1, 1), torch.cat([batch.label, untold]), batch.words.repeat(2, 1)
-            )
+            batch = with_untold(batch, len(self._labels) - 1)
         prompt, there = self.prompt(batch)
         longest = prompt.shape[1] + opening.shape[1] + draws.shape[1]
         self._refuse_longer(longest)
         cache = preallocated(self.body.config.num_hidden_layers, longest)
-        given = torch.cat([prompt, self._units(opening, guided)], 1)
+        given = torch.cat([prompt, self._units(twice(opening, guided))], 1)
         there = functional.pad(there, (0, opening.shape[1]), value=True)
         written = np.zeros(draws.shape, np.int64)
         for step in range(draws.shape[1]):
             state = self.body(inputs_embeds=given, **places(there, given.shape[1]), cache=cache, use_cache=True)
-            logits = self._logits(state.last_hidden_state[:, -1])[:, : self.end].double().cpu().numpy()
-            logits = guidance * logits[:count] + (1 - guidance) * logits[count:] if guided else logits
-            written[:, step] = choose(logits, draws[:, step], temperature, top_p)
-            given = self._units(written[:, step : step + 1], guided)
+            logits = self._logits(state.last_hidden_state[:, -1])[:, : self.end]
+            written[:, step] = choose(steered(logits, guidance), draws[:, step], temperature, top_p)
+            given = self._units(twice(written[:, step : step + 1], guided))
             there = functional.pad(there, (0, 1), value=True)
         return np.concatenate([opening, written], 1)
 
-    def _units(self, units: np.ndarray, twice: bool) -> torch.Tensor:
-        units = torch.from_numpy(np.concatenate([units, units]) if twice else units)
+    def _units(self, units: torch.Tensor) -> torch.Tensor:
         return self.tokens(self._rows[units.to(self._rows.device)])
 
     def _embed(self, ids: torch.Tensor) -> torch.Tensor:

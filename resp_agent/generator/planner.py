@@ -146,23 +146,38 @@ class Planner(nn.Module):
         """
         from transformers import DynamicCache
 
-        count, guided = len(opening), guidance != 1
+        guided = guidance != 1
         if guided:
-            labels = torch.cat([batch.label, torch.full_like(batch.label, self.end)])
-            batch = PlannerBatch(batch.slots.repeat(2, 1, 1), labels, batch.words.repeat(2, 1))
+            batch = with_untold(batch, self.end)
         where, cache = batch.label.device, DynamicCache()
-        given = torch.cat([self.prefix(batch), self.units(batch, _twice(opening, guided).to(where))], 1)
+        given = torch.cat([self.prefix(batch), self.units(batch, twice(opening, guided).to(where))], 1)
         written = np.zeros(draws.shape, np.int64)
         for step in range(draws.shape[1]):
             hidden = self.body(inputs_embeds=given, cache=cache, use_cache=True).last_hidden_state[:, -1]
-            logits = self.head(hidden)[:, : self.end].double().cpu().numpy()
-            logits = guidance * logits[:count] + (1 - guidance) * logits[count:] if guided else logits
-            written[:, step] = choose(logits, draws[:, step], temperature, top_p)
-            given = self.units(batch, _twice(written[:, step : step + 1], guided).to(where))
+            logits = self.head(hidden)[:, : self.end]
+            written[:, step] = choose(steered(logits, guidance), draws[:, step], temperature, top_p)
+            given = self.units(batch, twice(written[:, step : step + 1], guided).to(where))
         return np.concatenate([opening, written], 1)
 
 
-def _twice(units: np.ndarray, guided: bool) -> torch.Tensor:
+def with_untold(batch: PlannerBatch, untold: int) -> PlannerBatch:
+    """2B examples without units: the batch's, and the same ones whose label is `untold`, for guidance."""
+    labels = torch.cat([batch.label, torch.full_like(batch.label, untold)])
+    return PlannerBatch(batch.slots.repeat(2, 1, 1), labels, batch.words.repeat(2, 1))
+
+
+def steered(logits: torch.Tensor, guidance: float) -> np.ndarray:
+    """(B, K) float64 logits to sample from: those of (B, K), or with guidance w of (2B, K) of `with_untold`, w told +
+    (1 - w) untold."""
+    whole = logits.double().cpu().numpy()
+    if guidance == 1:
+        return whole
+    told, untold = np.split(whole, 2)
+    return guidance * told + (1 - guidance) * untold
+
+
+def twice(units: np.ndarray, guided: bool) -> torch.Tensor:
+    """(B, T) units as a tensor, for `with_untold` two times one after the other."""
     return torch.from_numpy(np.concatenate([units, units]) if guided else units)
 
 

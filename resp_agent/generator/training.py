@@ -99,9 +99,9 @@ def train_generator(
     _refuse_single_patients(material)
     vocabulary = _vocabulary(settings, material.labels, [one.narrative for one in train])
     codebook, tokens = _fit_codes(settings, material)
-    draw, model = Draw(material), settings.generator.planner.model
-    planned = settings.generator.content == "planned"
-    planner, flow = _models(settings, tokens, vocabulary, locate(model) if model and planned else None)
+    draw = Draw(material)
+    pretrained = locate(settings.generator.planner.model) if isinstance(vocabulary, Prompts) else None
+    planner, flow = _models(settings, tokens, vocabulary, pretrained)
     writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
     rendering = FlowExamples(settings, material, codebook, tokens, draw)
     chosen, work = settings.generator, folder / UNFINISHED

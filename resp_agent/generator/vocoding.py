@@ -7,8 +7,10 @@ import numpy as np
 import torch
 
 from resp_agent.audio.features import log_mel as log_mel_of
+from resp_agent.corpus.schema import Recording
+from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.errors import RunFailed
-from resp_agent.generator.vocoder import vocode
+from resp_agent.generator.vocoder import power_above, vocode
 from resp_agent.generator.vocos import Vocos
 from resp_agent.generator.vocos_training import OWN, load_vocoder, render
 from resp_agent.settings import AudioSettings, Settings
@@ -58,6 +60,12 @@ class VocosVocoder:
         if not torch.isfinite(target).all():
             raise RunFailed("a log-mel to be made audible holds NaN or infinity: the flow that rendered it is broken")
         return levelled(render(self._model, target.to(device())).cpu(), target, self._audio)
+
+
+def copied(vocoder: Vocoder, recording: Recording, audio: AudioSettings, rng: np.random.Generator) -> np.ndarray:
+    """A recording's waveform, (T hop) float32, from its own log-mel and what lies above that alone."""
+    log_mel = waveform_log_mel(recording.waveform, audio)[None]
+    return vocoder(log_mel, power_above(recording.waveform, audio), [rng])[0]
 
 
 def levelled(waveform: torch.Tensor, log_mel: torch.Tensor, audio: AudioSettings) -> np.ndarray:

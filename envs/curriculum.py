@@ -16,6 +16,7 @@ from gymnasium.error import ClosedEnvironmentError, ResetNeeded
 from envs.factory import LabFactory, resolve_factory, resolve_settings
 from envs.rounds import InvalidAction, Seconds, plain_shards
 from resp_agent.curriculum.assessment import Assessment
+from resp_agent.curriculum.credit import credits_of
 from resp_agent.curriculum.lab import Lab
 from resp_agent.curriculum.observation import layout, observe
 from resp_agent.curriculum.request import Request
@@ -74,6 +75,8 @@ class RespCurriculum(gymnasium.Env):
     ## Rewards
     Gain in validation macro-F1 since the assessment before (with `settings.curriculum.reward` "soft-macro-f1": of the
     macro-F1 with probabilities in place of decisions), -1 to 1. Rewards of an episode sum to last score - first score.
+    `info["credits"]` shares a round's reward over its requests, so that an agent can learn from each of them: see
+    `resp_agent.curriculum.credit`. They sum to the reward.
 
     ## Starting State
     The first-trained diagnoser and no clip. The seed of `reset` moves synthesis and the order of batches only; without
@@ -90,9 +93,9 @@ class RespCurriculum(gymnasium.Env):
       an episode that nothing else interferes with always terminates.
 
     ## Information
-    `reset` and `step` give: `round` (rounds done), `requests` (plain data, in order), `clip_ids`, `shards` (path,
-    clip_ids and seconds of audio of each), `macro_f1`, `soft_macro_f1`, `episode_seed`, `synthesis`, `seconds`
-    (`Seconds`) and `assessment` (`Assessment`).
+    `reset` and `step` give: `round` (rounds done), `requests` (plain data, in order), `credits` (of each), `clip_ids`,
+    `shards` (path, clip_ids and seconds of audio of each), `macro_f1`, `soft_macro_f1`, `episode_seed`, `synthesis`,
+    `seconds` (`Seconds`) and `assessment` (`Assessment`).
 
     ## Arguments
     ```python
@@ -204,6 +207,7 @@ class RespCurriculum(gymnasium.Env):
             "ended": False,
             "counts": [[0] * len(self.styles) for _ in self.labels],
             "requests": [],
+            "credits": [],
             "shards": [],
         }
         return self._observation(), self._info()
@@ -231,6 +235,7 @@ class RespCurriculum(gymnasium.Env):
         synthesized = time.perf_counter()
         assessment = self._lab.learn()
         learned = time.perf_counter()
+        credits = credits_of(self._assessment, assessment, requests, soft=self._soft)
         self._assessment = assessment
         self._seconds = Seconds(synthesized - started, learned - synthesized, receipt.cost_s)
 
@@ -250,6 +255,7 @@ class RespCurriculum(gymnasium.Env):
             "ended": terminated or truncated,
             "counts": counts,
             "requests": [asdict(request) for request in requests],
+            "credits": credits,
             "shards": plain_shards(receipt),
         }
         return self._observation(), reward, terminated, truncated, self._info()
@@ -302,8 +308,11 @@ class RespCurriculum(gymnasium.Env):
         ]
 
     def _score(self, assessment: Assessment) -> float:
-        soft = self.settings.curriculum.reward == "soft-macro-f1"
-        return assessment.soft_macro_f1 if soft else assessment.macro_f1
+        return assessment.soft_macro_f1 if self._soft else assessment.macro_f1
+
+    @property
+    def _soft(self) -> bool:
+        return self.settings.curriculum.reward == "soft-macro-f1"
 
     def _observation(self) -> dict[str, np.ndarray]:
         state = self._state
@@ -315,6 +324,8 @@ class RespCurriculum(gymnasium.Env):
         return {
             "round": state["round"],
             "requests": state["requests"],
+            # Absent in what earlier versions saved.
+            "credits": state.get("credits", []),
             "shards": state["shards"],
             "clip_ids": [clip for shard in state["shards"] for clip in shard["clip_ids"]],
             "macro_f1": self._assessment.macro_f1,

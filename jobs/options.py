@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import tyro
 import yaml
 
+from jobs.policy_file import read_policy
 from jobs.submitted import refuse_relative, submitted
 from resp_agent.corpus.resolve import EMBEDDED, split_sources
 from resp_agent.curriculum.journal import SETTINGS, RunDirectory
-from resp_agent.curriculum.policies import check_choice
+from resp_agent.curriculum.policies import check_choice, parse_choice
 from resp_agent.curriculum.vetoes import adopt_vetoes, vetoes_of
 from resp_agent.errors import UserError
 from resp_agent.settings import Placement, Settings, from_plain, preset, to_plain
@@ -29,7 +30,8 @@ class CurriculumJob:
     budget is spent, then the score on the untouched test split."""
 
     policy: str = "weakness"
-    """What chooses requests; `none` runs the same rounds and optimizer steps without synthesis."""
+    """What chooses requests, with parameters as in `thinker:temperature=0.2`; your own as module:Class; or a file that
+    `tune` wrote, which brings settings too. `none` runs the same rounds and optimizer steps without synthesis."""
     out: str | None = None
     """Run directory; by default runs/<time>-<policy>-<seed>."""
     resume: str | None = None
@@ -56,7 +58,8 @@ class CurriculumJob:
         if self.resume:
             return Path(self.resume)
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        return Path(self.out or f"runs/{stamp}-{self.policy}-{self.settings.seed}")
+        name = parse_choice(self.policy).name.replace(":", ".")
+        return Path(self.out or f"runs/{stamp}-{name}-{self.settings.seed}")
 
 
 def parse(argv: list[str] | None) -> CurriculumJob:
@@ -65,27 +68,47 @@ def parse(argv: list[str] | None) -> CurriculumJob:
     Raises:
         UserError: a value is none that a run can have, or a flag contradicts the run to be resumed.
     """
-    job = parse_job(CurriculumJob, "resp-agent curriculum", argv, _begun, identity)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    job = parse_job(CurriculumJob, "resp-agent curriculum", argv, _begun, identity, found_policy(argv))
     refuse_disposable(job, job.first)
     return job if job.resume else dataclasses.replace(job, out=str(job.folder))
 
 
 def parse_job(
-    kind: type, prog: str, argv: list[str] | None, begun: Callable[[Path], Any], identity: Callable[[Any], dict]
+    kind: type,
+    prog: str,
+    argv: list[str] | None,
+    begun: Callable[[Path], Any],
+    identity: Callable[[Any], dict],
+    default: Any = None,
 ) -> Any:
     """A `kind` of job, which has `settings` and `resume`, from the command line: the preset gives what no flag names;
-    a resumed one, what it was `begun` with, of which its `identity` may not change.
+    a resumed one, what it was `begun` with, of which its `identity` may not change. `default` stands in for the preset.
 
     Raises:
         UserError: a value is none that a job can have, or a flag contradicts the job to be resumed.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     resumed = value_of("--resume", argv)
-    default = begun(Path(resumed)) if resumed else kind(settings=preset(value_of("--preset", argv) or "tiny"))
+    if resumed:
+        default = begun(Path(resumed))
+    elif default is None:
+        default = kind(settings=preset(value_of("--preset", argv) or "tiny"))
     job = tyro.cli(kind, args=argv, default=default, prog=prog, config=(tyro.conf.OmitSubcommandPrefixes,))
     if resumed:
         _refuse_changes(resumed, identity(default), identity(job))
     return job
+
+
+def found_policy(argv: list[str]) -> CurriculumJob | None:
+    """What a file that `--policy` names says of policy and settings, or None; `argv` then names the policy itself."""
+    given = value_of("--policy", argv)
+    if given is None or Path(given).suffix not in (".yaml", ".yml"):
+        return None
+    found = read_policy(Path(given), value_of("--preset", argv))
+    # The last flag counts.
+    argv += ["--policy", found.policy]
+    return CurriculumJob(policy=found.policy, settings=found.settings)
 
 
 def open_run(job: CurriculumJob) -> RunDirectory:

@@ -47,6 +47,7 @@ class Rounds:
         entry = {
             "round": info["round"],
             "requests": info["requests"],
+            "credits": info["credits"],
             "clip_ids": info["clip_ids"],
             "shards": [shard["path"] for shard in info["shards"]],
             "reward": reward,

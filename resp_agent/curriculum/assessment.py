@@ -66,12 +66,16 @@ class Assessment:
         return float(self.by_label["f1"][self.held].mean())
 
     @property
-    def soft_macro_f1(self) -> float:
-        """Macro-F1 with probabilities in place of decisions."""
+    def soft_f1(self) -> np.ndarray:
+        """(C,) F1 of every label with probabilities in place of decisions; 0 if not held."""
         one_hot = np.eye(len(self.labels))[self.truth]
         hits = (one_hot * self.probabilities).sum(axis=0)
-        f1 = 2 * hits / np.maximum(one_hot.sum(axis=0) + self.probabilities.sum(axis=0), 1e-12)
-        return float(f1[self.held].mean())
+        return 2 * hits / np.maximum(one_hot.sum(axis=0) + self.probabilities.sum(axis=0), 1e-12)
+
+    @property
+    def soft_macro_f1(self) -> float:
+        """Macro-F1 with probabilities in place of decisions."""
+        return float(self.soft_f1[self.held].mean())
 
     @property
     def accuracy(self) -> float:

@@ -1,7 +1,11 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from jobs.options import open_run, parse
+from jobs.policy_file import write_policy
+from resp_agent.errors import UserError
 from resp_agent.settings import smoke, tiny
 
 
@@ -34,3 +38,38 @@ def test_a_resumed_run_has_the_settings_and_models_that_it_was_begun_with(tmp_pa
     # Saying what is so is no change.
     assert parse(["--resume", "run", "--seed", "3", "--policy", "random"]).settings == begun.settings
     assert open_run(again).path == Path("run")
+
+
+def test_a_policy_file_brings_policy_and_settings_and_flags_go_before_it(tmp_path):
+    file = tmp_path / "best_policy.yaml"
+    found = {"preset": "smoke", "curriculum": {"learning_rate": 0.005, "rounds": 2}}
+    write_policy(file, "thinker:temperature=0.3", found, score=0.5, seeds=[1, 2])
+    job = parse(["--policy", str(file), "--curriculum.rounds", "3"])
+    assert job.policy == "thinker:temperature=0.3"
+    assert (job.settings.preset, job.settings.curriculum.rounds) == ("smoke", 3)
+    assert job.settings.curriculum.learning_rate == 0.005
+    assert job.settings.diagnoser == smoke().diagnoser
+    assert job.folder.name.endswith("-thinker-0")
+    # Another preset gives what the file does not name.
+    other = parse([f"--policy={file}", "--preset", "tiny"])
+    assert other.settings.diagnoser == tiny().diagnoser
+    assert other.settings.curriculum.learning_rate == 0.005
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "names no policy"),
+        ("[1", "cannot be read"),
+        ("policy: greedy", "no policy 'greedy'"),
+        ("policy: random\nsettings: 3", "no group of names and values"),
+        ("policy: random\nsettings: {speed: 3}", "no setting 'speed'"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_policy_file_that_is_none_is_refused_in_a_sentence(tmp_path, text, sentence):
+    file = tmp_path / "policy.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        parse(["--policy", str(file)])

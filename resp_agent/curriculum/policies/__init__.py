@@ -1,46 +1,77 @@
 """Policies: what chooses requests. One file each, named here."""
 
+import importlib
+from collections.abc import Callable
+
 from resp_agent.curriculum.policies.base import CellPolicy, Policy, Transition
-from resp_agent.curriculum.policies.class_prior import ClassPriorPolicy
-from resp_agent.curriculum.policies.idle import IdlePolicy
-from resp_agent.curriculum.policies.random import RandomPolicy
-from resp_agent.curriculum.policies.weakness import WeaknessPolicy
+from resp_agent.curriculum.policies.choice import PolicyChoice, fitting, imported, parameters_of, parse_choice
 from resp_agent.errors import UserError
 
-POLICIES: dict[str, type] = {
-    "random": RandomPolicy,
-    "class-prior": ClassPriorPolicy,
-    "weakness": WeaknessPolicy,
+POLICIES: dict[str, str] = {
+    "random": "random:RandomPolicy",
+    "class-prior": "class_prior:ClassPriorPolicy",
+    "static-uncertainty": "static_uncertainty:StaticUncertaintyPolicy",
+    "rare-only": "rare_only:RareOnlyPolicy",
+    "hard-case": "hard_case:HardCasePolicy",
+    "hard-domain": "hard_domain:HardDomainPolicy",
+    "rare-x-hard-domain": "hard_domain:RareHardDomainPolicy",
+    "weakness": "weakness:WeaknessPolicy",
+    "thinker": "thinker:ThinkerPolicy",
+    "bandit-thompson": "bandits:ThompsonPolicy",
+    "bandit-linucb": "bandits:LinUcbPolicy",
 }
-"""Name on the command line -> class, built with (labels, styles, requests_per_round, hardness_levels)."""
+"""Name on the command line -> `module:class` of this package, built with (labels, styles, requests_per_round,
+hardness_levels) and its parameters as keywords; imported when it is asked for."""
 
 NONE = "none"
 """The mode of a run that synthesizes nothing: the same rounds and optimizer steps with empty requests. Not a policy."""
 
 CHOICES = (*POLICIES, NONE)
-"""What a run may be asked for."""
+"""What a run may be asked for by name."""
 
-__all__ = ["CHOICES", "NONE", "POLICIES", "CellPolicy", "Policy", "Transition", "check_choice", "make_policy"]
+__all__ = [
+    "CHOICES", "NONE", "POLICIES", "CellPolicy", "Policy", "PolicyChoice", "Transition", "check_choice", "make_policy",
+    "parameters_of", "parse_choice", "policy_class",
+]  # fmt: skip
 
 
-def check_choice(name: str) -> str:
-    """The name itself, if it is one of `CHOICES`.
+def policy_class(name: str) -> Callable[..., Policy]:
+    """The class behind a name of `CHOICES`, or behind `module:Class`.
 
     Raises:
-        UserError: it is not; the sentence names them all.
+        UserError: there is none; the sentence names all that there are.
     """
-    if name not in CHOICES:
-        raise UserError(f"there is no policy {name!r}: choose one of {', '.join(CHOICES)}")
-    return name
+    if name == NONE:
+        name = "idle:IdlePolicy"
+    elif name in POLICIES:
+        name = POLICIES[name]
+    elif ":" in name:
+        return imported(name)
+    else:
+        raise UserError(f"there is no policy {name!r}: choose one of {', '.join(CHOICES)}, or your own as module:Class")
+    module, kind = name.split(":")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), kind)
+
+
+def check_choice(text: str) -> str:
+    """The text itself, if it names a policy and parameters that the policy takes; see `parse_choice`.
+
+    Raises:
+        UserError: it does not; the sentence says what there is.
+    """
+    choice = parse_choice(text)
+    fitting(choice, policy_class(choice.name))
+    return text
 
 
 def make_policy(
-    name: str, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int, hardness_levels: int = 1
+    text: str, labels: tuple[str, ...], styles: tuple[str, ...], requests_per_round: int, hardness_levels: int = 1
 ) -> Policy:
-    """A fresh policy by its name; for `none`, what fills a policy's place in a run without synthesis.
+    """A fresh policy by name and parameters; for `none`, what fills a policy's place in a run without synthesis.
 
     Raises:
-        UserError: no policy has that name.
+        UserError: no policy has that name, or it refuses its parameters.
     """
-    kind = IdlePolicy if check_choice(name) == NONE else POLICIES[name]
-    return kind(tuple(labels), tuple(styles), requests_per_round, hardness_levels)
+    choice = parse_choice(text)
+    kind = policy_class(choice.name)
+    return kind(tuple(labels), tuple(styles), requests_per_round, hardness_levels, **fitting(choice, kind))

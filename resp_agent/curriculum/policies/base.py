@@ -113,3 +113,12 @@ class CellPolicy(ABC):
             raise ValueError(f"weights of cells must be finite, not negative and of shape {wanted}: they are {weights}")
         total = weights.sum()
         return weights / total if total > 0 else np.full(wanted, 1 / weights.size)
+
+
+def typical_where_unheld(values: np.ndarray, observation: Observation) -> np.ndarray:
+    """(C, S) values in which a label that validation does not hold has the mean of those that it holds."""
+    held = np.asarray(observation["label_held"]) > 0.5
+    values = np.array(values, np.float64)
+    if held.any():
+        values[~held] = values[held].mean()
+    return values

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from resp_agent.curriculum.policies.base import CellPolicy, Observation
+from resp_agent.curriculum.policies.base import CellPolicy, Observation, typical_where_unheld
 
 
 class WeaknessPolicy(CellPolicy):
@@ -17,7 +17,4 @@ class WeaknessPolicy(CellPolicy):
     def weights(self, observation: Observation) -> np.ndarray:
         """(C, S): (1 - F1)^2; the mean over held labels for labels that validation does not hold."""
         weakness = (1 - np.asarray(observation["cell_f1"], np.float64)) ** 2
-        held = np.asarray(observation["label_held"]) > 0.5
-        if held.any():
-            weakness[~held] = weakness[held].mean()
-        return weakness
+        return typical_where_unheld(weakness, observation)

@@ -9,7 +9,7 @@ from typing import Any
 import tyro
 
 from jobs.exits import run_job
-from jobs.options import value_of
+from jobs.options import apart, value_of
 from resp_agent.errors import UserError
 from resp_agent.settings import preset
 
@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "grounding": ("jobs.benchmarks.grounding:GroundingBenchmark:grounding", "where in the audio a phrase is heard"),
     "attention": ("jobs.benchmarks.attention:AttentionBenchmark:attention", "time and memory by sequence length"),
     "downstream": ("jobs.benchmarks.downstream:DownstreamBenchmark:downstream", "what a diagnoser learns from clips"),
+    "planners": ("jobs.benchmarks.planners:PlannersBenchmark:planners", "policies at one budget, beside the paper"),
     "speed diagnoser": ("jobs.benchmarks.speed:SpeedBenchmark:speed_diagnoser", "a step against the reference path"),
     "speed generator": (
         "jobs.benchmarks.generator_speed:GeneratorSpeedBenchmark:speed_generator",
@@ -51,7 +52,7 @@ def parse(kind: type, verb: str, argv: list[str]) -> Any:
     if any(entry.name == "settings" for entry in dataclasses.fields(kind)):
         given["default"] = kind(settings=preset(value_of("--preset", argv) or "tiny"))
     config = (tyro.conf.OmitSubcommandPrefixes,)
-    return tyro.cli(kind, args=argv, prog=f"{PROGRAM} {verb}", config=config, **given)
+    return tyro.cli(kind, args=apart(argv), prog=f"{PROGRAM} {verb}", config=config, **given)
 
 
 def _dispatch(argv: list[str] | None) -> int:

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -88,7 +88,7 @@ def parse_job(
     Raises:
         UserError: a value is none that a job can have, or a flag contradicts the job to be resumed.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = apart(sys.argv[1:] if argv is None else argv)
     resumed = value_of("--resume", argv)
     if resumed:
         default = begun(Path(resumed))
@@ -125,6 +125,24 @@ def open_run(job: CurriculumJob) -> RunDirectory:
 def identity(job: CurriculumJob) -> dict:
     """What may not change between the parts of a run."""
     return {"policy": job.policy, "settings": to_plain(job.settings)}
+
+
+LISTS = ("--seeds", "--planners", "--policies")
+"""Flags whose values may be given with commas, too."""
+
+
+def apart(argv: Sequence[str]) -> list[str]:
+    """The command line with the values of `LISTS`, as in `--seeds 1,2,3` or `--seeds=1,2,3`, as words of their own."""
+    words: list[str] = []
+    within = False
+    for word in argv:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            within = name in LISTS
+            words += [name, *value.split(",")] if within and equals else [word]
+        else:
+            words += [part for part in word.split(",") if part] if within else [word]
+    return words
 
 
 def value_of(flag: str, argv: list[str]) -> str | None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import gymnasium
 
+from jobs.playing import Playing
 from resp_agent import __version__
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.judge import Judge
-from resp_agent.curriculum.policies import NONE, Transition, make_policy
 from resp_agent.curriculum.request import Request
 from resp_agent.durable import write_atomic
-from resp_agent.randomness import seed_of, stream
+from resp_agent.randomness import seed_of
 from resp_agent.settings import CurriculumSettings, Settings, fingerprint, to_plain
 
 POOL = "pool"
@@ -85,7 +85,12 @@ class Trial:
             lab_options={"first": str(self.folders.first)},
         ) as env:
             lab = env.unwrapped.lab
-            clips = _give_pool(env, self.source.per_cell) if self.source.use == POOL else _play(env, self.source.use)
+            if self.source.use == POOL:
+                clips = _give_pool(env, self.source.per_cell)
+            else:
+                playing = Playing(env, self.source.use)
+                playing.to_the_end()
+                clips = playing.clips
             test = Judge(settings, lab.corpus, self.folders.features).score(lab.checkpoint)
         result = {
             "title": self.source.title,
@@ -98,22 +103,6 @@ class Trial:
         write_atomic(self.path, json.dumps(result, indent=1).encode())
         shutil.rmtree(workspace, ignore_errors=True)
         return result
-
-
-def _play(env: gymnasium.Env, name: str) -> int:
-    """An episode of the curriculum, as `resp-agent curriculum` plays it; returns the number of clips."""
-    lab, settings = env.unwrapped.lab, env.unwrapped.settings
-    lab.prepare(name != NONE)
-    how = settings.curriculum
-    policy = make_policy(name, lab.labels, lab.styles, how.requests_per_round, how.hardness_levels)
-    observation, info = env.reset(seed=settings.seed, options={"synthesis": name != NONE})
-    clips, ended = 0, False
-    while not ended:
-        action = policy.decide(observation, stream(settings.seed, "policy", info["round"]))
-        before, (observation, reward, terminated, truncated, info) = observation, env.step(action)
-        policy.update(Transition(before, action, reward, observation, terminated, truncated, info))
-        clips, ended = clips + len(info["clip_ids"]), terminated or truncated
-    return clips
 
 
 def _give_pool(env: gymnasium.Env, per_cell: int) -> int:

@@ -1,0 +1,1 @@
+"""The search for a policy: its space, its trials, its record and its pictures."""

@@ -1,8 +1,4 @@
 import json
-import threading
-import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -11,49 +7,13 @@ from resp_agent.corpus.narrative.facts import Facts
 from resp_agent.corpus.narrative.narrators import EndpointNarrator, Item, make_narrator, narrate, prompt
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import NarrativeSettings
+from tests.chats import chat_answer, chat_server
 
 FACTS = Facts(63.0, "male", "trachea", ("cough", "fever"), ("reflux",), (("wheeze", 2),), 5, 11.3)
 HONEST = "A 63-year-old man reports cough and fever. Two wheezes are heard at the trachea."
 LEAKING = "A 63-year-old man with COPD reports cough."
 SETTINGS = NarrativeSettings(writer="endpoint", model="someone/writer-7b", timeout_s=0.5, batch=4)
 KEY = "sk-secret-key"
-
-
-@contextmanager
-def _server(answers):
-    """A chat endpoint on this machine that gives (status, body) or an exception's pause, in turn, the last for ever."""
-    requests = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = answers[min(len(requests), len(answers) - 1)]
-            requests.append((self.path, dict(self.headers), body))
-            if isinstance(answer, float):
-                time.sleep(answer)
-                answer = (200, b"{}")
-            status, data = answer
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", requests
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def _said(text: str) -> tuple[int, bytes]:
-    return 200, json.dumps({"choices": [{"message": {"content": text}}]}).encode()
 
 
 @pytest.fixture
@@ -71,7 +31,7 @@ def endpoint(monkeypatch):
 
 
 def test_an_endpoint_is_asked_as_documented(endpoint):
-    with _server([_said(HONEST)]) as (url, requests):
+    with chat_server([chat_answer(HONEST)]) as (url, requests):
         [written] = narrate([Item("a", FACTS, "COPD")], endpoint(f"{url}/"), 0)
     assert (written.text, written.source) == (HONEST, "model:writer-7b")
     [(path, headers, body)] = requests
@@ -83,7 +43,7 @@ def test_an_endpoint_is_asked_as_documented(endpoint):
 
 
 def test_an_endpoint_that_leaks_is_asked_again_and_then_refused(endpoint):
-    with _server([_said(LEAKING)]) as (url, requests):
+    with chat_server([chat_answer(LEAKING)]) as (url, requests):
         written = narrate([Item(name, FACTS, "COPD") for name in "abcdef"], endpoint(url), 0)
     assert {one.source for one in written} == {"template, model refused"}
     assert len(requests) == 12
@@ -92,7 +52,7 @@ def test_an_endpoint_that_leaks_is_asked_again_and_then_refused(endpoint):
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_an_endpoint_that_recovers_is_not_noticed(endpoint, status):
-    with _server([(status, b"busy"), _said(HONEST)]) as (url, requests):
+    with chat_server([(status, b"busy"), chat_answer(HONEST)]) as (url, requests):
         assert endpoint(url).write([prompt(FACTS)], [1]) == [HONEST]
     assert len(requests) == 2
 
@@ -101,7 +61,7 @@ def test_an_endpoint_that_recovers_is_not_noticed(endpoint, status):
     "body", [b"", b"{", b"[]", b"{}", b'{"choices": []}', b'{"choices": [{"message": {"content": null}}]}', b"\xff"]
 )
 def test_an_answer_that_is_none_is_an_empty_text(endpoint, body):
-    with _server([(200, body)]) as (url, _):
+    with chat_server([(200, body)]) as (url, _):
         assert endpoint(url).write([prompt(FACTS)], [1]) == [""]
         assert narrate([Item("a", FACTS, "COPD")], endpoint(url), 0)[0].source == "template, model refused"
 
@@ -116,7 +76,7 @@ def test_an_answer_that_is_none_is_an_empty_text(endpoint, body):
     ],
 )
 def test_an_endpoint_that_fails_ends_the_run_without_telling_the_key(endpoint, answer, said, attempts):
-    with _server([answer]) as (url, requests):
+    with chat_server([answer]) as (url, requests):
         with pytest.raises(RunFailed, match=said) as failed:
             endpoint(url).write([prompt(FACTS)], [1])
         assert len(requests) == attempts
@@ -125,7 +85,7 @@ def test_an_endpoint_that_fails_ends_the_run_without_telling_the_key(endpoint, a
 
 
 def test_nobody_at_the_address_ends_the_run(endpoint):
-    with _server([_said(HONEST)]) as (url, _):
+    with chat_server([chat_answer(HONEST)]) as (url, _):
         narrator = endpoint(url)
     with pytest.raises(RunFailed, match="cannot be reached"):
         narrator.write([prompt(FACTS)], [1])
@@ -150,6 +110,6 @@ def test_an_address_or_a_key_that_cannot_be_is_refused(monkeypatch, url, key, sa
 
 def test_without_a_key_none_is_sent(endpoint, monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
-    with _server([_said(HONEST)]) as (url, requests):
+    with chat_server([chat_answer(HONEST)]) as (url, requests):
         assert endpoint(url).write([prompt(FACTS)], [1]) == [HONEST]
     assert "Authorization" not in requests[0][1]

@@ -19,6 +19,7 @@ POLICIES: dict[str, str] = {
     "thinker": "thinker:ThinkerPolicy",
     "bandit-thompson": "bandits:ThompsonPolicy",
     "bandit-linucb": "bandits:LinUcbPolicy",
+    "llm": "llm:LanguageModelPolicy",
 }
 """Name on the command line -> `module:class` of this package, built with (labels, styles, requests_per_round,
 hardness_levels) and its parameters as keywords; imported when it is asked for."""

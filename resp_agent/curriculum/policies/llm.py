@@ -11,7 +11,6 @@ from resp_agent.chat.model import ChatModel
 from resp_agent.curriculum.policies.base import Observation, Policy, Transition
 from resp_agent.curriculum.policies.llm_answer import Answer, UnusableAnswer, plain_text, read_answer
 from resp_agent.curriculum.policies.llm_prompt import prompt
-from resp_agent.curriculum.policies.weakness import WeaknessPolicy
 from resp_agent.settings.checks import refuse
 
 PATIENCE = 3
@@ -39,7 +38,7 @@ class LanguageModelPolicy:
         timeout_s: float = 60.0,
         temperature: float = 0.0,
         new_tokens: int = 400,
-        fallback: Policy | None = None,
+        fallback: str | Policy = "thinker",
     ):
         """
         Args:
@@ -50,7 +49,7 @@ class LanguageModelPolicy:
             timeout_s: seconds that an endpoint may take for an answer.
             temperature: of sampling; 0 takes the likeliest word, so that a plan depends on the observation alone.
             new_tokens: most tokens of an answer.
-            fallback: decides where the model does not.
+            fallback: decides where the model does not: the name of a policy, or one.
 
         Raises:
             UserError: no model is named, the endpoint is no http address, or a number is out of range.
@@ -65,7 +64,12 @@ class LanguageModelPolicy:
         )
         self.labels, self.styles = tuple(labels), tuple(styles)
         self.requests_per_round, self.hardness_levels = requests_per_round, hardness_levels
-        self.fallback = fallback or WeaknessPolicy(labels, styles, requests_per_round, hardness_levels)
+        if isinstance(fallback, str):
+            # The table of policies names this module.
+            from resp_agent.curriculum.policies import make_policy
+
+            fallback = make_policy(fallback, labels, styles, requests_per_round, hardness_levels)
+        self.fallback = fallback
         self._options = {"temperature": temperature, "new_tokens": new_tokens}
         self._model, self._chat = model, None
         if endpoint is not None:

@@ -11,6 +11,8 @@ from resp_agent.randomness import stream
 from tests.fakes import FakeLab
 
 DRAWS = 20_000
+ALONE = [name for name in CHOICES if name != "llm"]
+"""Policies that need no model; `test_llm.py` has the one that does."""
 
 
 def seen(**options):
@@ -64,7 +66,7 @@ def test_cells_come_as_often_as_stated(name):
     np.testing.assert_allclose(policy.explain()["probabilities"], wanted, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("name", ALONE)
 def test_contract(name):
     lab, observation = seen()
     policy = make_policy(name, lab.labels, lab.styles, 8)
@@ -84,7 +86,7 @@ def test_contract(name):
     json.dumps(policy.explain())
 
 
-@pytest.mark.parametrize("name", CHOICES)
+@pytest.mark.parametrize("name", ALONE)
 def test_levels_of_hardness_are_a_third_index_and_all_are_drawn(name):
     lab, observation = seen()
     action = make_policy(name, lab.labels, lab.styles, 200, 3).decide(observation, stream(4)).reshape(200, 3)

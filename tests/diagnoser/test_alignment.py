@@ -152,7 +152,7 @@ def test_what_gives_clips_away_is_unlearned_and_what_names_labels_is_not():
     unseen = [example(2000 + seed, bool(seed % 2)) for seed in range(150)]
     truth = np.array([one.label for one in unseen])
     apart, correct = {}, {}
-    for alignment in (0.0, 1.0):
+    for alignment in (0.0, 0.3):
         training = replace(SETTINGS.training, batch=32, averaging=0.97)
         settings = replace(SETTINGS, alignment=alignment, drop_text=1.0, drop_audio=0.0, training=training)
         torch.manual_seed(0)
@@ -165,10 +165,10 @@ def test_what_gives_clips_away_is_unlearned_and_what_names_labels_is_not():
             found.append(_told_apart(model))
         apart[alignment] = found
         correct[alignment] = (score(model, INPUTS, unseen).argmax(axis=1) == truth).mean()
-    assert apart[0.0][0] == apart[1.0][0] > 0.9
+    assert apart[0.0][0] == apart[0.3][0] > 0.9
     assert apart[0.0][1] > 0.75
-    assert apart[1.0][1] < apart[0.0][1] - 0.1
-    assert correct[1.0] > correct[0.0] - 0.05
+    assert apart[0.3][1] < apart[0.0][1] - 0.1
+    assert correct[0.3] > correct[0.0] - 0.05
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ class Description:
     site: str | None
     symptoms: tuple[str, ...]
     history: tuple[str, ...]
+    request: dict | None
 
 
 class Corpus:

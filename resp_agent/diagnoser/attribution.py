@@ -105,4 +105,6 @@ def _repeated(one: Batch, frames: torch.Tensor) -> Batch:
         text=one.text.expand(rows, -1),
         text_lengths=one.text_lengths.expand(rows),
         labels=None,
+        synthetic=None,
+        alignment_weights=None,
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from resp_agent.diagnoser.alignment import alignment_weights
 from resp_agent.diagnoser.classifier import Batch
 from resp_agent.diagnoser.inputs import Example, Inputs, View
 from resp_agent.randomness import stream
@@ -37,7 +38,8 @@ class Batches:
         chosen = [self.real[index] for index in self._epoch_order(step * (size - made), size - made)]
         chosen += [self.synthetic[index] for index in rng.integers(len(self.synthetic), size=made)] if made else []
         chosen = [chosen[index] for index in rng.permutation(size)]
-        return [self._view(example, rng) for example in chosen]
+        weights = alignment_weights([example.synthetic for example in chosen])
+        return [self._view(example, weight, rng) for example, weight in zip(chosen, weights, strict=True)]
 
     def collate(self, views: list[View]) -> Batch:
         """See `Inputs.collate`."""
@@ -53,10 +55,11 @@ class Batches:
             epoch += 1
         return order
 
-    def _view(self, example: Example, rng: np.random.Generator) -> View:
+    def _view(self, example: Example, weight: float, rng: np.random.Generator) -> View:
         spare = len(example.frames) - self.inputs.window
         start = int(rng.integers(spare + 1)) if spare > 0 else 0
         draw = rng.random()
         # A system of one modality never loses it.
         hear = draw >= self.settings.drop_audio or not example.text or not self.reads
-        return View(example, start, hear=hear, read=draw < 1 - self.settings.drop_text or not self.hears)
+        read = draw < 1 - self.settings.drop_text or not self.hears
+        return View(example, start, hear, read, weight)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from resp_agent.diagnoser.alignment import LEARNS, Adversary
 from resp_agent.diagnoser.losses import class_weights, focal_loss, weighted_loss
 from resp_agent.settings import DiagnoserSettings
 
@@ -25,6 +26,10 @@ class Batch:
     """(B,) real tokens; 0 where the text is withheld."""
     labels: torch.Tensor | None = None
     """(B,) label index."""
+    synthetic: torch.Tensor | None = None
+    """(B,) bool: which rows are clips and no recordings."""
+    alignment_weights: torch.Tensor | None = None
+    """(B,) weight of each row in telling the two apart; see `alignment.alignment_weights`."""
 
 
 class Classifier(nn.Module, ABC):
@@ -57,3 +62,49 @@ class Classifier(nn.Module, ABC):
         if self.settings.loss == "focal":
             return focal_loss(logits, labels, self.settings.focal_gamma)
         return cross_entropy(logits, labels)
+
+
+class Pooled(Classifier):
+    """Base of the systems whose answer is read from one vector, in which real and synthetic can be aligned."""
+
+    head: nn.Module
+    """(B, D) to (B, C)."""
+    pooled_width: int
+    """D."""
+
+    def __init__(self, settings: DiagnoserSettings, counts: tuple[int, ...]):
+        super().__init__(settings, counts)
+        self.register_module("adversary", None)
+
+    @abstractmethod
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, D), what the head reads."""
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """(B, C)."""
+        return self.head(self.pooled(batch))
+
+    def align(self, seed: int) -> None:
+        """Adds the adversary that the settings' alignment is the weight of; it takes no part in `logits`.
+
+        Args:
+            seed: of its weights.
+        """
+        self.adversary = Adversary(self.pooled_width, self.settings.width, self.settings.alignment, seed)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """Mean loss of the classification, a scalar; where there is an adversary, with the gradient of its loss too."""
+        pooled = self.pooled(batch)
+        loss = self.loss(self.head(pooled), batch.labels)
+        if self.adversary is None:
+            return loss
+        told = self.adversary(pooled, batch.synthetic, batch.alignment_weights)
+        # Adds 0 to what is reported, which stays comparable, and a gradient to what is learned.
+        return loss + (told - told.detach())
+
+    def parameter_groups(self) -> list[dict]:
+        """Parameters as `Engine` takes them: an adversary learns in a way of its own."""
+        if self.adversary is None:
+            return [{"params": list(self.parameters())}]
+        others = [each for name, each in self.named_parameters() if not name.startswith("adversary.")]
+        return [{"params": others}, {"params": list(self.adversary.parameters())} | LEARNS]

@@ -23,8 +23,8 @@ from resp_agent.training.engine import AVERAGED, Engine
 from resp_agent.training.fit import fit, scheduled
 from resp_agent.training.unfinished import Unfinished
 
-_FRESH = ("words.", "head.")
-"""Weights of a diagnoser that a grounder has no use for: it reads other words and names no label."""
+_FRESH = ("words.", "head.", "adversary.")
+"""Weights of a diagnoser that a grounder has no use for: it reads other words, names no label and hears no clips."""
 
 
 def settings_of(settings: Settings, diagnoser: Path | None) -> Settings:

@@ -29,6 +29,8 @@ class Example:
     style: int
     centre: np.ndarray | None = None
     """(F,) what the frames are centred on; None: the training split's mean."""
+    synthetic: bool = False
+    """Whether it is a clip."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class View:
     """False: the audio is withheld."""
     read: bool = True
     """False: the text is withheld."""
+    alignment_weight: float = 0.0
+    """See `alignment.alignment_weights`."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class Inputs:
             label=self.labels.index(recording.label) if recording.label in self.labels else -1,
             style=self.styles.index(recording.style) if recording.style in self.styles else -1,
             centre=frames.mean(axis=0) if self.centre == "recording" else None,
+            synthetic=recording.request is not None,
         )
 
     def encode(self, text: str) -> tuple[int, ...]:
@@ -194,6 +199,8 @@ class Inputs:
             text=text,
             text_lengths=torch.tensor([len(words) for words in read]),
             labels=torch.tensor([view.example.label for view in views]),
+            synthetic=torch.tensor([view.example.synthetic for view in views]),
+            alignment_weights=torch.tensor([view.alignment_weight for view in views]),
         )
 
     def save(self, folder: Path) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 
 from resp_agent.diagnoser.attention import WovenAttention
 from resp_agent.diagnoser.attention_pattern import Pattern
-from resp_agent.diagnoser.classifier import Batch, Classifier
+from resp_agent.diagnoser.classifier import Batch, Classifier, Pooled
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.systems.stems import make_stem
 from resp_agent.diagnoser.weaving import CLS, DESCRIPTION, Weave, weave
@@ -29,7 +29,7 @@ class Block(nn.Module):
         return x + self.feedforward(self.feedforward_norm(x))
 
 
-class Weaving(Classifier):
+class Weaving(Pooled):
     """Narrative and audio to a label through one woven sequence."""
 
     def __init__(self, settings: DiagnoserSettings, inputs: Inputs):
@@ -44,16 +44,17 @@ class Weaving(Classifier):
         self.modality = nn.Embedding(2, width)
         self.blocks = nn.ModuleList(Block(width, settings.heads) for _ in range(settings.layers))
         self.norm = nn.LayerNorm(width)
+        self.pooled_width = 2 * width
         self.head = nn.Linear(2 * width, len(inputs.labels))
         for table in (self.words, self.special, self.text_position, self.modality):
             nn.init.normal_(table.weight, std=0.02)
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, C) from the state of `[CLS]` and the mean state of the audio tokens."""
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, 2D): the state of `[CLS]` and the mean state of the audio tokens."""
         x, layout = self.states(batch)
         heard = layout.is_audio[..., None].to(x.dtype)
-        pooled = (x * heard).sum(dim=1) / heard.sum(dim=1).clamp_min(1)
-        return self.head(torch.cat([x[:, CLS], pooled], dim=-1))
+        mean = (x * heard).sum(dim=1) / heard.sum(dim=1).clamp_min(1)
+        return torch.cat([x[:, CLS], mean], dim=-1)
 
     def states(self, batch: Batch) -> tuple[torch.Tensor, Weave]:
         """(B, S, D) states of the woven sequence after the last layer, and where everything lies in it."""

@@ -26,6 +26,8 @@ class Described(Protocol):
     site: str | None
     symptoms: Sequence[str]
     history: Sequence[str]
+    request: dict | None
+    """What a clip was made for; None: a recording."""
 
 
 def text_of(recording: Described, kind: str) -> str:

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from resp_agent.diagnoser.classifier import Batch, Classifier
+from resp_agent.diagnoser.classifier import Batch, Pooled
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.longformer import Longformer
 from resp_agent.diagnoser.systems.longformer import pretrained_longformer
@@ -14,7 +14,7 @@ from resp_agent.diagnoser.weaving import CLS, weave
 from resp_agent.settings import DiagnoserSettings
 
 
-class WovenLongformer(Classifier):
+class WovenLongformer(Pooled):
     """`[CLS] [DESCRIPTION] narrative audio [SEP]` through a pretrained Longformer.
 
     Rows are packed: a place is a position, padding has none. `[CLS]` and `[SEP]` are the text model's own,
@@ -38,6 +38,7 @@ class WovenLongformer(Classifier):
         self.audio_norm = nn.LayerNorm(width)
         self.audio_type = nn.Parameter(torch.zeros(width))
         self.description = nn.Parameter(torch.zeros(width))
+        self.pooled_width = 2 * width
         self.head = nn.Linear(2 * width, len(inputs.labels))
         # Audio tokens begin at the size of words: the model's embeddings of places would drown in larger ones.
         scale = words.detach().std().item()
@@ -45,8 +46,8 @@ class WovenLongformer(Classifier):
         for vector in (self.audio_type, self.description):
             nn.init.normal_(vector, std=scale)
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, C) from the state of `[CLS]` and the mean state of the audio tokens."""
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, 2D): the state of `[CLS]` and the mean state of the audio tokens."""
         frames = batch.frames.to(self.head.weight.dtype)
         tokens, audio_lengths = self.audio(frames, batch.frame_lengths)
         layout = weave(batch.text_lengths, audio_lengths, batch.text.shape[1], tokens.shape[1], self.anchor)
@@ -55,7 +56,7 @@ class WovenLongformer(Classifier):
             attention_mask=layout.real,
             global_attention_mask=layout.is_global,
         )
-        return self.head(torch.cat([states[:, CLS], masked_mean(states, layout.is_audio)], dim=-1))
+        return torch.cat([states[:, CLS], masked_mean(states, layout.is_audio)], dim=-1)
 
     def _embed(self, text: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         words, rows = self.backbone.embeddings.word_embeddings, len(text)

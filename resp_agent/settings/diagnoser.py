@@ -1,5 +1,6 @@
 """Settings of training, and of the diagnoser."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -118,6 +119,9 @@ class DiagnoserSettings:
     """`class-weighted`: each recording weighs as its label is rare; `focal`: as it is hard."""
     focal_gamma: float = 2.0
     """How much harder recordings count more, for `focal`."""
+    alignment: float = 0.0
+    """Weight at which features unlearn, in rounds, what tells clips from recordings: that of the reversed gradient of a
+    head that tells them apart; 0: there is no such head."""
     width: int = 64
     """Width of a token; a pretrained text model has its own."""
     layers: int = 2
@@ -147,3 +151,12 @@ class DiagnoserSettings:
         )
         refuse(self.drop_text + self.drop_audio > 1, "drop_text and drop_audio together exceed 1")
         refuse(not self.focal_gamma >= 0, f"a focal gamma of {self.focal_gamma} is below 0: 0 is plain cross-entropy")
+        refuse(
+            not (self.alignment >= 0 and math.isfinite(self.alignment)),
+            f"an alignment of {self.alignment} is no weight: give a finite one of at least 0, which is none",
+        )
+        refuse(
+            self.alignment > 0 and self.system == "conformer+bert-voting",
+            "an alignment above 0 needs one vector that the answer is read from, and conformer+bert-voting has two: "
+            "choose another --diagnoser.system, or leave --diagnoser.alignment at 0",
+        )

@@ -44,6 +44,9 @@ def deepspeed_config(training: TrainingSettings, world: int) -> dict:
 class Engine:
     """Trains `model`, whose forward takes a batch and returns its mean loss (a scalar).
 
+    It may have a method `parameter_groups` that gives its parameters in groups, as AdamW takes them; where a group has
+    a `rate`, its learning rate is so many times that of the others.
+
     The average is kept over the fp32 masters, sharded as ZeRO shards them: every rank averages, saves and
     restores its own share.
     """
@@ -53,9 +56,8 @@ class Engine:
         self.model = model
         self.training = training
         self._config = deepspeed_config(training, self.world)
-        learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
-            learned, lr=training.learning_rate, weight_decay=training.weight_decay, foreach=True
+            _groups(model), lr=training.learning_rate, weight_decay=training.weight_decay, foreach=True
         )
         self._engine, *_ = quiet_deepspeed().initialize(
             model=model.to(device()), optimizer=optimizer, config=self._config, dist_init_required=False
@@ -72,7 +74,7 @@ class Engine:
             RunFailed: the loss is not a finite number.
         """
         for group in self._engine.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get("rate", 1.0)
         self._engine.train()
         total = torch.zeros((), device=device())
         for batch in micro_batches:
@@ -154,3 +156,9 @@ class Engine:
 
         full = safe_get_full_fp32_param(parameter)
         return (parameter if full is None else full).detach().float().cpu().clone()
+
+
+def _groups(model: nn.Module) -> list[dict]:
+    whole = [{"params": model.parameters()}]
+    groups = model.parameter_groups() if hasattr(model, "parameter_groups") else whole
+    return [group | {"params": [each for each in group["params"] if each.requires_grad]} for group in groups]

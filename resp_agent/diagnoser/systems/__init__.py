@@ -3,9 +3,12 @@
 import importlib
 from dataclasses import dataclass, replace
 
+import torch
+
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.errors import UserError
+from resp_agent.randomness import seed_of
 from resp_agent.settings import DiagnoserSettings
 
 
@@ -50,7 +53,10 @@ def check_system(name: str) -> None:
 
 
 def build(settings: DiagnoserSettings, inputs: Inputs, weights_follow: bool = False) -> Classifier:
-    """The system that the settings name, with fresh or pretrained weights.
+    """The system that the settings name, with fresh or pretrained weights, and the adversary of an alignment.
+
+    Fresh weights come from torch's stream; those of the adversary from one of their own, which its seed names, so that
+    all others are what they are without it.
 
     Args:
         weights_follow: all weights are put in afterwards, so those that were pretrained are neither read nor needed.
@@ -61,4 +67,7 @@ def build(settings: DiagnoserSettings, inputs: Inputs, weights_follow: bool = Fa
     check_system(settings.system)
     inputs = replace(inputs, weights_follow=weights_follow)
     module, name = SYSTEMS[settings.system].where.split(":")
-    return getattr(importlib.import_module(f"resp_agent.diagnoser.{module}"), name)(settings, inputs)
+    model = getattr(importlib.import_module(f"resp_agent.diagnoser.{module}"), name)(settings, inputs)
+    if settings.alignment > 0:
+        model.align(seed_of(torch.initial_seed(), "adversary") % 2**63)
+    return model

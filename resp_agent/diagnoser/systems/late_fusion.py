@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from resp_agent.diagnoser.classifier import Batch, Classifier
+from resp_agent.diagnoser.classifier import Batch, Classifier, Pooled
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.systems.branches import Branch, ConformerBranch, LstmBranch
 from resp_agent.diagnoser.systems.single import perceptron
@@ -11,17 +11,18 @@ from resp_agent.diagnoser.systems.text_encoders import TextEncoder
 from resp_agent.settings import DiagnoserSettings
 
 
-class Concatenated(Classifier):
+class Concatenated(Pooled):
     """The vectors of a branch that hears and of one that reads, side by side, through an MLP."""
 
     def __init__(self, settings: DiagnoserSettings, inputs: Inputs, audio: Branch, text: Branch):
         super().__init__(settings, inputs.counts)
         self.audio, self.text = audio, text
-        self.head = perceptron(audio.width + text.width, settings.width, len(inputs.labels))
+        self.pooled_width = audio.width + text.width
+        self.head = perceptron(self.pooled_width, settings.width, len(inputs.labels))
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, C)."""
-        return self.head(torch.cat([self.audio(batch), self.text(batch)], dim=-1))
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, D): both vectors."""
+        return torch.cat([self.audio(batch), self.text(batch)], dim=-1)
 
 
 class Voting(Classifier):

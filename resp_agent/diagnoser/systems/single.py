@@ -3,41 +3,41 @@
 import torch
 from torch import nn
 
-from resp_agent.diagnoser.classifier import Batch, Classifier
+from resp_agent.diagnoser.classifier import Batch, Classifier, Pooled
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.systems.branches import Branch, ConformerBranch, FrameBranch, LstmBranch
 from resp_agent.errors import UserError
 from resp_agent.settings import DiagnoserSettings
 
 
-class TextOnly(Classifier):
+class TextOnly(Pooled):
     """A branch that reads."""
 
     hears = False
 
     def __init__(self, settings: DiagnoserSettings, inputs: Inputs, branch: Branch):
         super().__init__(settings, inputs.counts)
-        self.branch = branch
+        self.branch, self.pooled_width = branch, branch.width
         self.head = nn.Linear(branch.width, len(inputs.labels))
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, C)."""
-        return self.head(self.branch(batch))
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, D)."""
+        return self.branch(batch)
 
 
-class AudioOnly(Classifier):
+class AudioOnly(Pooled):
     """A branch that hears."""
 
     reads = False
 
     def __init__(self, settings: DiagnoserSettings, inputs: Inputs, branch: Branch, head: nn.Module):
         super().__init__(settings, inputs.counts)
-        self.branch = branch
+        self.branch, self.pooled_width = branch, branch.width
         self.head = head
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, C)."""
-        return self.head(self.branch(batch))
+    def pooled(self, batch: Batch) -> torch.Tensor:
+        """(B, D)."""
+        return self.branch(batch)
 
 
 def perceptron(inputs: int, width: int, labels: int) -> nn.Module:

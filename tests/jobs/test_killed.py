@@ -43,7 +43,7 @@ def test_workers_killed_while_they_train_synthesize_learn_and_checkpoint(undistu
     run.kill_workers(
         [
             Place("generator-training", "training planner", 12),
-            Place("generator-training", "checkpointing planner", 16, "first/*/unfinished/planner.partial"),
+            Place("generator-training", "checkpointing planner", 16, "first/*/weights.planner.unfinished.partial"),
             Place("generator-training", "training flow", 12),
             Place("generator-training", "saving generator", 0, "first/*/weights.partial"),
             Place("generator-0", "synthesizing"),
@@ -72,7 +72,7 @@ PLACES = [
     Place("diagnoser-0", "first training", 12),
     FIRST_CHECKPOINT,
     Place("generator-0", "training planner", 12),
-    Place("generator-0", "checkpointing flow", 16, "first/*/unfinished/flow.partial"),
+    Place("generator-0", "checkpointing flow", 16, "first/*/weights.flow.unfinished.partial"),
     Place("generator-0", "synthesizing"),
     Place("diagnoser-0", "learning", 12),
     CHECKPOINT,

@@ -15,6 +15,7 @@ from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.local import LocalStudio
 from resp_agent.curriculum.request import Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint
+from resp_agent.generator.refresh import Refresh
 from resp_agent.generator.training import train_generator
 from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
@@ -30,16 +31,25 @@ def train(settings: Settings, corpus: Path, folder: Path, progress: Path) -> Non
 
 @ray.remote(max_restarts=-1, max_task_retries=-1)
 class GeneratorWorker:
-    """Holds a trained generator. Stateless but for weights, so it restarts and retries without limit."""
+    """Holds a trained generator. Stateless but for weights, so it restarts and retries without limit.
+
+    Which weights is told with every call: a worker that restarts is never behind the others.
+    """
 
     def __init__(self, settings: Settings, corpus: Path, folder: Path, folders: Folders, number: int):
         set_threads(settings.threads)
         beacon = Beacon(folders.progress, f"generator-{number}")
         self._studio = LocalStudio(settings, corpus, folder, folders.workspace, beacon)
 
-    def make(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
+    def make(
+        self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
+    ) -> list[Shard]:
         """See `LocalStudio.synthesize`; with no request it loads the generator."""
-        return self._studio.synthesize(requests, diagnoser)
+        return self._studio.synthesize(requests, diagnoser, generator)
+
+    def refresh(self, refresh: Refresh) -> Checkpoint:
+        """See `LocalStudio.refresh`. A killed one is retried and goes on from its last checkpoint."""
+        return self._studio.refresh(refresh)
 
 
 class RayStudio:
@@ -69,12 +79,20 @@ class RayStudio:
             self._settings, self._corpus, self._folder, self._folders.progress
         )
 
-    def synthesize(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
+    def synthesize(
+        self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
+    ) -> list[Shard]:
         """Each request's shard, in the order of the requests, however they were shared out."""
         with unwrapped():
             self._open()
-            made = self._pool.map(lambda worker, request: worker.make.remote([request], diagnoser), requests)
+            made = self._pool.map(lambda worker, request: worker.make.remote([request], diagnoser, generator), requests)
             return [shard for shards in made for shard in shards]
+
+    def refresh(self, refresh: Refresh) -> Checkpoint:
+        """The generator refreshed by one of the workers, while the others wait."""
+        with unwrapped():
+            self._open()
+            return next(self._pool.map(lambda worker, one: worker.refresh.remote(one), [refresh]))
 
     def close(self) -> None:
         """Ends the workers."""

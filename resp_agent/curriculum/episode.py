@@ -13,6 +13,7 @@ from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.request import Receipt, Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
+from resp_agent.generator.refresh import Refresh, weakness_of
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress
 from resp_agent.training.engine import AVERAGED
@@ -24,9 +25,14 @@ class Studio(Protocol):
     def begin(self) -> None:
         """Starts training the generator if there is none; need not wait for it."""
 
-    def synthesize(self, requests: list[Request], diagnoser: Checkpoint | None = None) -> list[Shard]:
+    def synthesize(
+        self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
+    ) -> list[Shard]:
         """The clips of each request, in their order; trains first if need be. `diagnoser` is the one that hard clips
-        are hard for."""
+        are hard for, `generator` the refreshed one that makes them; None: the first-trained one."""
+
+    def refresh(self, refresh: Refresh) -> Checkpoint:
+        """See `refresh_generator`."""
 
     def close(self) -> None:
         """Lets go of workers."""
@@ -57,9 +63,12 @@ class EpisodeLab:
         self.labels, self.styles = corpus.labels, corpus.styles
         self.first_checkpoint = folders.diagnoser(settings, corpus)
         self._seed = settings.seed
+        self._refresh_every = settings.curriculum.refresh_every
         self._round = 0
         self._shards: list[Shard] = []
         self._at: Checkpoint | None = None
+        self._generator: Checkpoint | None = None
+        self._assessment: Assessment | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -84,9 +93,10 @@ class EpisodeLab:
 
     def reset(self, seed: int) -> Assessment:
         self.prepare(synthesis=False)
-        self._seed, self._round, self._shards = seed, 0, []
+        self._seed, self._round, self._shards, self._generator = seed, 0, [], None
         self._at = Checkpoint(str(self.first_checkpoint), digests(self.first_checkpoint))
-        return self._school.assess(self._at)
+        self._assessment = self._school.assess(self._at)
+        return self._assessment
 
     def synthesize(self, requests: list[Request]) -> Receipt:
         for request in requests:
@@ -100,7 +110,10 @@ class EpisodeLab:
             replace(request, diagnoser=self._at.digests[AVERAGED]) if request.hardness > 0 else request
             for request in requests
         ]
-        shards = self._studio.synthesize(requests, self._at) if requests else []
+        shards = []
+        if requests:
+            self._refresh_if_due()
+            shards = self._studio.synthesize(requests, self._at, self._generator)
         self._shards += shards
         return Receipt(tuple(shards))
 
@@ -109,33 +122,55 @@ class EpisodeLab:
         folder = self._folders.checkpoints / f"round-{self._round:03d}"
         shards = tuple(str(self._folders.workspace / shard.path) for shard in self._shards)
         lesson = Lesson(self._seed, self._round, self._at, shards, str(folder))
-        self._at, assessment = self._school.learn(lesson)
+        self._at, self._assessment = self._school.learn(lesson)
         # Two are kept: a round counts only once it is journalled, and until then the one before must stand.
         shutil.rmtree(folder.with_name(f"round-{self._round - 2:03d}"), ignore_errors=True)
-        return assessment
+        return self._assessment
 
     def save(self) -> dict:
-        return {
+        state = {
             "seed": self._seed,
             "round": self._round,
             "shards": [asdict(shard) for shard in self._shards],
-            "checkpoint": {
-                "folder": os.path.relpath(self._at.folder, self._folders.workspace),
-                "digests": self._at.digests,
-            },
+            "checkpoint": self._named(self._at),
         }
+        return state | ({"generator": self._named(self._generator)} if self._generator else {})
 
     def restore(self, state: dict) -> Assessment:
         self._seed, self._round = state["seed"], state["round"]
         self._shards = [Shard(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in state["shards"]]
-        checkpoint = state["checkpoint"]
-        self._at = Checkpoint(os.path.normpath(self._folders.workspace / checkpoint["folder"]), checkpoint["digests"])
+        self._at = self._found(state["checkpoint"])
+        self._generator = self._found(state["generator"]) if "generator" in state else None
         self._discard_unsaved()
-        return self._school.assess(self._at)
+        self._assessment = self._school.assess(self._at)
+        return self._assessment
 
     def close(self) -> None:
         self._studio.close()
         self._school.close()
+
+    def _refresh_if_due(self) -> None:
+        """Before the first clips after every `refresh_every` rounds: the last round's clips are asked for already."""
+        every, folder = self._refresh_every, self._folders.generators / f"round-{self._round:03d}"
+        before = self._generator
+        if not every or self._round == 0 or self._round % every or (before and before.folder == str(folder)):
+            return
+        task = Refresh(self._seed, self._round, weakness_of(self._assessment), before, str(folder))
+        self._generator = self._studio.refresh(task)
+        # The journal names the one before until the round is over.
+        kept = {folder} | ({Path(before.folder)} if before else set())
+        for path in self._folders.generators.glob("*"):
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _named(self, checkpoint: Checkpoint) -> dict:
+        return {
+            "folder": os.path.relpath(checkpoint.folder, self._folders.workspace),
+            "digests": checkpoint.digests,
+        }
+
+    def _found(self, named: dict) -> Checkpoint:
+        return Checkpoint(os.path.normpath(self._folders.workspace / named["folder"]), named["digests"])
 
     def _discard_unsaved(self) -> None:
         kept = {self._folders.workspace / shard.path for shard in self._shards}

@@ -31,6 +31,11 @@ class Folders:
         return self.workspace / "checkpoints"
 
     @property
+    def generators(self) -> Path:
+        """Refreshed generators."""
+        return self.workspace / "generators"
+
+    @property
     def synthetic(self) -> Path:
         """Shards of clips."""
         return self.workspace / "synthetic"

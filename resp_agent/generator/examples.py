@@ -3,6 +3,7 @@
 A batch is a function of its step, so a restart repeats it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,10 @@ def planner_slots(material: Material, reference: int, slots: int) -> np.ndarray:
     return np.concatenate([np.repeat(vector[None], slots, 0), pooled(material.normal(reference), slots)], 1)
 
 
+Drawing = Callable[[np.random.Generator], int]
+"""Draws the index of a recording to learn from."""
+
+
 class Draw:
     """Draws recordings: every label as likely as any other for half of the examples, every recording for the rest."""
 
@@ -83,6 +88,14 @@ class Draw:
         group = self._all if rng.random() < 0.5 else self._groups[rng.integers(len(self._groups))]
         return group[rng.integers(len(group))]
 
+    @property
+    def chances(self) -> np.ndarray:
+        """(N,) probability of each recording."""
+        chances = np.full(len(self._all), 0.5 / len(self._all))
+        for group in self._groups:
+            chances[group] += 0.5 / (len(self._groups) * len(group))
+        return chances
+
 
 @dataclass(frozen=True)
 class FlowExamples:
@@ -92,7 +105,7 @@ class FlowExamples:
     material: Material
     codebook: Codebook
     tokens: Tokens
-    draw: Draw
+    draw: Drawing
 
     def examples(self, step: int) -> list[dict[str, np.ndarray]]:
         """The batch of a step."""
@@ -135,7 +148,7 @@ class PlannerExamples:
     material: Material
     codebook: Codebook
     vocabulary: Vocabulary | Prompts
-    draw: Draw
+    draw: Drawing
 
     def examples(self, step: int) -> list[dict[str, np.ndarray]]:
         """The batch of a step."""

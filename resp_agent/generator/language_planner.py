@@ -52,8 +52,13 @@ class LanguagePlanner(nn.Module):
         self.register_buffer("_rows", torch.tensor(rows), persistent=False)
         labels = [torch.tensor(tokens, dtype=torch.long) for tokens in prompts.label_tokens()]
         self.register_buffer("_labels", nn.utils.rnn.pad_sequence(labels, True, -1), persistent=False)
-        if folder and settings.adapter_rank:
-            add_adapters(self.body, settings.adapter_rank, settings.adapter_alpha)
+        if folder:
+            self.adapt()
+
+    def adapt(self) -> None:
+        """Makes it ready to be trained: where adapters are asked for, they are added and what they adapt is frozen."""
+        if self._settings.adapter_rank:
+            add_adapters(self.body, self._settings.adapter_rank, self._settings.adapter_alpha)
 
     def merged(self, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Trained weights as those of a planner without adapters."""

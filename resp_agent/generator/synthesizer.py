@@ -24,10 +24,11 @@ from resp_agent.generator.material import Material
 from resp_agent.generator.patient import TEMPLATE, invent
 from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, drafted, log_content
-from resp_agent.generator.training import Models, generator_fingerprint, load_generator
+from resp_agent.generator.training import FINAL, Models, load_generator, load_parts
 from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
+from resp_agent.training.checkpoints import digests, read_progress, verify
 from resp_agent.training.distributed import on_device
 
 MOST_AT_ONCE = 32
@@ -61,11 +62,25 @@ class PlannedGenerator:
 
     def __init__(self, settings: Settings, train: list[Recording], folder: Path):
         self._settings = settings
-        self._models: Models = load_generator(settings, folder, train)
+        self.models: Models = load_generator(settings, folder, train)
         self._vocoder = make_vocoder(settings, folder)
-        self.fingerprint = generator_fingerprint(settings, train)
+        final = Path(folder) / FINAL
+        self._first = Checkpoint(str(final), digests(final))
+        self.fingerprint: str = read_progress(final)["fingerprint"]
         self._heard_by: Checkpoint | None = None
         self._listener: Listener | None = None
+
+    def use(self, refreshed: Checkpoint | None) -> None:
+        """Synthesizes with the weights of a refresh from now on; None: with the first-trained ones.
+
+        Raises:
+            CorruptCheckpoint: a file is not what was written.
+        """
+        chosen = refreshed or self._first
+        folder = Path(chosen.folder)
+        verify(folder, chosen.digests)
+        load_parts(self.models, folder)
+        self.fingerprint = read_progress(folder)["fingerprint"]
 
     def listen(self, diagnoser: Checkpoint) -> None:
         """See `Generator.listen`."""
@@ -84,7 +99,7 @@ class PlannedGenerator:
         ]
 
     def _make(self, request: Request, indices: range) -> list[Recording]:
-        material, frames = self._models.material, request.frames(self._settings.audio)
+        material, frames = self.models.material, request.frames(self._settings.audio)
         picked = [material.pick(request.label, request.style, _stream(request, index, "content")) for index in indices]
         if request.content == "planned":
             contents = self._plan(request, indices, [content for content, _ in picked], frames)
@@ -120,7 +135,7 @@ class PlannedGenerator:
 
         The first `opening_share` of a plan is the recording's own.
         """
-        models, planner = self._models, self._settings.generator.planner
+        models, planner = self.models, self._settings.generator.planner
         if models.planner is None:
             raise UserError(
                 "this generator was trained for exemplar content and has no planner: "
@@ -157,14 +172,14 @@ class PlannedGenerator:
 
     def _opening(self, content: int, frames: int) -> np.ndarray:
         """(frames,) units of the start of a recording; a short one is repeated."""
-        material = self._models.material
+        material = self.models.material
         level = np.exp(material.label_level(content))
         power = material.content(content)[:frames] / level
-        return np.resize(self._models.codebook.encode(log_content(power)), frames)
+        return np.resize(self.models.codebook.encode(log_content(power)), frames)
 
     def _render(self, request: Request, indices: range, contents: list[Content], references: list[int]) -> np.ndarray:
         """(B, T, M) log-mel in the requested style, under the conditions of the references."""
-        models, flow = self._models, self._settings.generator.flow
+        models, flow = self.models, self._settings.generator.flow
         material, tokens, style = models.material, models.tokens, models.material.bank[request.style]
         conditions = [material.conditions(reference) for reference in references]
         drafts = [

@@ -18,7 +18,7 @@ from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.encoders.units import Codebook
 from resp_agent.errors import RunFailed, UserError
-from resp_agent.generator.examples import Draw, FlowExamples, PlannerExamples, overheard
+from resp_agent.generator.examples import Draw, Drawing, FlowExamples, PlannerExamples, overheard
 from resp_agent.generator.flow import Flow, Tokens
 from resp_agent.generator.language_planner import LanguagePlanner
 from resp_agent.generator.material import Material
@@ -32,17 +32,16 @@ from resp_agent.training.checkpoints import digests, read_progress, verify, writ
 from resp_agent.training.distributed import device
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, warm_linear
+from resp_agent.training.unfinished import Unfinished
 from resp_agent.weights import locate
 
 FINAL = "weights"
 """Folder of the finished artefacts, below the generator's own."""
-UNFINISHED = "unfinished"
-"""Folder of what a training that is under way leaves."""
 
 
 @dataclass(frozen=True)
 class Models:
-    """A trained generator's parts."""
+    """A generator's parts."""
 
     material: Material
     codebook: Codebook
@@ -99,35 +98,82 @@ def train_generator(
     _refuse_single_patients(material)
     vocabulary = _vocabulary(settings, material.labels, [one.narrative for one in train])
     codebook, tokens = _fit_codes(settings, material)
-    draw = Draw(material)
     pretrained = locate(settings.generator.planner.model) if isinstance(vocabulary, Prompts) else None
-    planner, flow = _models(settings, tokens, vocabulary, pretrained)
-    writing = PlannerExamples(settings, material, codebook, vocabulary, draw)
-    rendering = FlowExamples(settings, material, codebook, tokens, draw)
-    chosen, work = settings.generator, folder / UNFINISHED
-    weights = {}
-    if planner is not None:
-        trained = _train_part("planner", planner, writing, chosen.planner.training, work, name, told, log)
-        weights["planner"] = planner.merged(trained) if isinstance(planner, LanguagePlanner) else trained
-    weights["flow"] = _train_part("flow", flow, rendering, chosen.flow.training, work, name, told, log)
-    if chosen.vocoder.kind == "vocos" and chosen.vocoder.trained is None:
-        train_vocoder(chosen.vocoder, settings.audio, settings.seed, train, folder / OWN, progress, log)
+    models = Models(material, codebook, tokens, vocabulary, *networks(settings, tokens, vocabulary, pretrained))
+    weights = train_parts(settings, models, Draw(material), folder / FINAL, name, told, log)
+    vocoder = settings.generator.vocoder
+    if vocoder.kind == "vocos" and vocoder.trained is None:
+        train_vocoder(vocoder, settings.audio, settings.seed, train, folder / OWN, progress, log)
 
-    def save(partial: Path) -> None:
-        if not _first():
-            return
+    def save_codes(partial: Path) -> None:
         material.bank.save(partial)
         codebook.save(partial)
         save_arrays(vars(tokens), partial / "tokens.safetensors")
         (partial / "vocabulary.json").write_text(json.dumps(vocabulary.plain()))
+
+    told("saving generator")
+    write_parts(weights, folder / FINAL, name, save_codes)
+    return name
+
+
+def train_parts(
+    settings: Settings,
+    models: Models,
+    draw: Drawing,
+    final: Path,
+    name: str,
+    told: Callable[..., None],
+    log: Callable[[dict], None] | None = None,
+) -> dict[str, dict[str, torch.Tensor]]:
+    """Trains the planner, where there is one, and the flow from the weights that they have.
+
+    A killed training goes on from what it left beside `final`, the folder that `write_parts` will write.
+
+    Args:
+        draw: of the recordings that are learned from.
+        name: of what is trained; what a training of another name left is not gone on from.
+        told: hears the phase and the step.
+        log: see `train_generator`.
+
+    Returns:
+        By part, the averaged weights.
+    """
+    material, codebook, chosen, weights = models.material, models.codebook, settings.generator, {}
+    if models.planner is not None:
+        writing = PlannerExamples(settings, material, codebook, models.vocabulary, draw)
+        planner = _train_part("planner", models.planner, writing, chosen.planner.training, final, name, told, log)
+        weights["planner"] = models.planner.merged(planner) if isinstance(models.planner, LanguagePlanner) else planner
+    rendering = FlowExamples(settings, material, codebook, models.tokens, draw)
+    weights["flow"] = _train_part("flow", models.flow, rendering, chosen.flow.training, final, name, told, log)
+    return weights
+
+
+def write_parts(
+    weights: dict[str, dict[str, torch.Tensor]],
+    final: Path,
+    name: str,
+    save_more: Callable[[Path], None] = lambda partial: None,
+) -> dict[str, str]:
+    """Writes trained parts under a name, and what else `save_more` writes, into the folder `final`: whole or not there.
+
+    What their training left beside it is removed.
+
+    Returns:
+        The digests of the folder's files.
+    """
+
+    def save(partial: Path) -> None:
+        if not _first():
+            return
+        save_more(partial)
         for part, state in weights.items():
             save_file({key: value.contiguous() for key, value in state.items()}, partial / f"{part}.safetensors")
 
-    told("saving generator")
-    write_whole(folder / FINAL, save, {"fingerprint": name})
+    written = write_whole(final, save, {"fingerprint": name})
     if _first():
-        shutil.rmtree(work, ignore_errors=True)
-    return name
+        for left in final.parent.glob(f"{final.name}.*.unfinished"):
+            shutil.rmtree(left, ignore_errors=True)
+    return written
 
 
 def is_trained(folder: Path) -> bool:
@@ -153,13 +199,17 @@ def load_generator(settings: Settings, folder: Path, train: list[Recording]) -> 
     tokens = Tokens(**load_arrays(final / "tokens.safetensors"))
     told = json.loads((final / "vocabulary.json").read_text())
     vocabulary = (Prompts if "tokenizer" in told else Vocabulary).from_plain(told)
-    planner, flow = _models(settings, tokens, vocabulary)
-    for model, name in ((planner, "planner"), (flow, "flow")):
-        if model is None:
-            continue
-        model.load_state_dict(load_file(final / f"{name}.safetensors"))
-        model.to(device()).eval()
-    return Models(material, codebook, tokens, vocabulary, planner, flow)
+    models = Models(material, codebook, tokens, vocabulary, *networks(settings, tokens, vocabulary))
+    load_parts(models, final)
+    return models
+
+
+def load_parts(models: Models, folder: Path) -> None:
+    """Gives planner and flow the weights that `write_parts` wrote, on this process's device, ready to synthesize."""
+    for part, model in (("planner", models.planner), ("flow", models.flow)):
+        if model is not None:
+            model.load_state_dict(load_file(folder / f"{part}.safetensors"))
+            model.to(device()).eval()
 
 
 def _first() -> bool:
@@ -207,7 +257,7 @@ def _vocabulary(settings: Settings, labels: tuple[str, ...], narratives: list[st
     return Vocabulary.fit(units, labels, narratives, planner.narrative_words)
 
 
-def _models(
+def networks(
     settings: Settings, tokens: Tokens, vocabulary: Vocabulary | Prompts, pretrained: Path | None = None
 ) -> tuple[Planner | LanguagePlanner | None, Flow]:
     """Planner and flow as a training finds them: random but for the planner's pretrained weights, where they are."""
@@ -228,28 +278,15 @@ def _train_part(
     model: nn.Module,
     examples: PlannerExamples | FlowExamples,
     training: TrainingSettings,
-    work: Path,
+    final: Path,
     name: str,
     told: Callable[..., None],
     log: Callable[[dict], None] | None,
 ) -> dict[str, torch.Tensor]:
-    """The averaged weights of a part: read where it is done, else trained from its last checkpoint.
-
-    A part's checkpoint is one folder that each newer one replaces whole.
-    """
-    kept = work / part
-    stored = read_progress(kept)
-    if stored and stored["fingerprint"] != name:
-        stored = None
-    if stored:
-        verify(kept, digests(kept))
-        if stored["step"] == training.steps:
-            return load_file(kept / "averaged.safetensors")
-    engine = Engine(model, training)
-    if stored:
-        engine.load(kept)
-
-    rate = warm_linear(training)
+    """The averaged weights of a part, trained from its last checkpoint; one that is done is only read from it."""
+    engine, rate = Engine(model, training), warm_linear(training)
+    unfinished = Unfinished(engine, final.with_name(f"{final.name}.{part}"))
+    stored = unfinished.resume(fingerprint=name)
 
     def after_step(step: int, loss: float) -> None:
         told(f"training {part}", step=step)
@@ -257,7 +294,7 @@ def _train_part(
             log({"part": part, "step": step, "steps": training.steps, "loss": loss, "learning_rate": rate(step - 1)})
         if step % training.checkpoint_every == 0 or step == training.steps:
             told(f"checkpointing {part}", step=step)
-            write_whole(kept, engine.save, {"step": step, "fingerprint": name})
+            unfinished.save({"step": step, "fingerprint": name})
 
     fit(engine, examples, stored["step"] if stored else 0, training.steps, rate, after_step)
     return engine.averaged()

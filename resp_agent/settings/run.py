@@ -33,6 +33,10 @@ class CurriculumSettings:
     """Levels of hardness that an action may choose; 1 is none."""
     target_score: float = 1.0
     """The episode ends when the validation score reaches this."""
+    refresh_every: int = 0
+    """Rounds between refreshes of the generator, which trains on where the diagnoser is weak; 0: never."""
+    refresh_steps: int = 100
+    """Optimizer steps of each part of the generator in a refresh."""
 
     def __post_init__(self):
         refuse(
@@ -47,6 +51,8 @@ class CurriculumSettings:
         refuse(not self.learning_rate > 0, f"a learning rate of {self.learning_rate} teaches nothing: give one above 0")
         refuse(not 0 < self.synthetic_share < 1, f"a synthetic share of {self.synthetic_share} is outside 0 to 1")
         refuse(self.hardness_levels < 1, f"{self.hardness_levels} levels of hardness leave none to choose: 1 is none")
+        refuse(self.refresh_every < 0, f"a refresh every {self.refresh_every} rounds cannot be: 0 is never")
+        refuse(self.refresh_steps < 1, f"a refresh of {self.refresh_steps} steps teaches nothing: give at least 1")
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,11 @@ class Settings:
             self.generator.kind == "oracle" and self.corpus != "embedded",
             "the oracle generator is the simulator of the embedded corpus: "
             f"it cannot make clips for {self.corpus!r}; use trained or style-transfer",
+        )
+        refuse(
+            self.generator.kind != "trained" and self.curriculum.refresh_every > 0,
+            f"the generator {self.generator.kind} learns nothing, so it cannot be refreshed: give "
+            "--curriculum.refresh-every 0, or the trained one",
         )
 
 

@@ -15,16 +15,19 @@ class Unfinished:
         self._engine = engine
         self.folder = folder.with_name(folder.name + ".unfinished")
 
-    def resume(self) -> dict | None:
+    def resume(self, **expected) -> dict | None:
         """Puts the engine where a killed training left it and gives what `save` was told; None: there is nothing.
+
+        What was saved with other values for the names of `expected` is of another training, and is left alone.
 
         Raises:
             CorruptCheckpoint: a file is not what was written.
         """
         progress = read_progress(self.folder)
-        if progress:
-            verify(self.folder, digests(self.folder))
-            self._engine.load(self.folder)
+        if progress is None or any(progress.get(name) != value for name, value in expected.items()):
+            return None
+        verify(self.folder, digests(self.folder))
+        self._engine.load(self.folder)
         return progress
 
     def save(self, progress: dict) -> None:

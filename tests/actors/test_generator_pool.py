@@ -11,7 +11,9 @@ import actors.generator
 from actors.generator import RayStudio
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.request import Request, Shard
+from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.errors import RunFailed, UserError
+from resp_agent.generator.refresh import Refresh
 from resp_agent.settings import Placement, smoke
 
 pytestmark = pytest.mark.ray
@@ -35,7 +37,14 @@ class Worker:
     def __init__(self, settings, corpus, folder, folders, number):
         self.corpus, self.number = Path(corpus), number
 
-    def make(self, requests, diagnoser=None):
+    def refresh(self, refresh):
+        tries = len(list(self.corpus.glob("refresh-*")))
+        (self.corpus / f"refresh-{tries}").touch()
+        if tries == 0:
+            os._exit(1)
+        return Checkpoint(f"refreshed after {refresh.round}", {})
+
+    def make(self, requests, diagnoser=None, generator=None):
         if not requests and (self.corpus / "broken").exists():
             raise RunFailed("the weights are not what was written")
         made = []
@@ -47,7 +56,8 @@ class Worker:
             if request.seed == 99:
                 raise UserError("no such style: choose another")
             time.sleep(request.count / 10)
-            made.append(Shard(f"{request.seed}", (f"worker {self.number}",), 0.0, 0.0))
+            told = generator.folder if generator else "first-trained"
+            made.append(Shard(f"{request.seed}", (f"worker {self.number}", told), 0.0, 0.0))
         return made
 
 
@@ -90,3 +100,15 @@ def test_what_loading_and_making_refuse_keeps_its_sentence(studio, tmp_path):
     (tmp_path / "broken").unlink()
     with pytest.raises(UserError, match=r"^no such style: choose another$"):
         studio.synthesize(requests((1, 1), (99, 1)))
+
+
+def test_every_worker_is_told_the_refreshed_generator_also_one_that_restarts(studio, tmp_path):
+    studio.synthesize([])
+    refreshed = studio.refresh(Refresh(0, 2, {}, None, str(tmp_path / "round-002")))
+    assert refreshed == Checkpoint("refreshed after 2", {})
+    # The worker died once and was asked again.
+    assert len(list(tmp_path.glob("refresh-*"))) == 2
+    shards = studio.synthesize(requests((1, 3), (2, 3), (13, 1), (4, 1)), None, refreshed)
+    assert {shard.clip_ids for shard in shards} == {(f"worker {one}", "refreshed after 2") for one in (0, 1)}
+    assert (tmp_path / "seen-13").exists()
+    assert studio.synthesize(requests((5, 1)))[0].clip_ids[1] == "first-trained"

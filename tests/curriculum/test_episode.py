@@ -14,6 +14,7 @@ from resp_agent.curriculum.lab import Lab
 from resp_agent.curriculum.request import Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint
 from resp_agent.errors import CorruptCheckpoint, UserError
+from resp_agent.generator.refresh import weakness_of
 from resp_agent.settings import smoke
 from resp_agent.training.checkpoints import read_progress, verify, write_whole
 from tests.curriculum.scores import assessment
@@ -22,16 +23,27 @@ CORPUS = SimpleNamespace(labels=("asthma", "COPD"), styles=("bell", "phone"), fi
 
 
 class FakeStudio:
-    """Writes a shard a request, named by the request."""
+    """Writes a shard a request, named by the request; refreshed generators name what they were made of."""
 
     def __init__(self, workspace):
-        self.workspace, self.begun, self.closed, self.asked = workspace, 0, False, []
+        self.workspace, self.begun, self.closed, self.asked, self.made_by = workspace, 0, False, [], []
+        self.refreshes = []
 
     def begin(self):
         self.begun += 1
 
-    def synthesize(self, requests, diagnoser=None):
+    def refresh(self, refresh):
+        self.refreshes.append(refresh)
+        story = (Path(refresh.start.folder) / "story").read_text() if refresh.start else "first"
+        story += f" | {refresh.seed} {refresh.round} {sorted(refresh.weakness.items())}"
+        written = write_whole(Path(refresh.save_to), lambda partial: (partial / "story").write_text(story), {})
+        return Checkpoint(refresh.save_to, written)
+
+    def synthesize(self, requests, diagnoser=None, generator=None):
         self.asked.append((list(requests), diagnoser))
+        self.made_by.append(generator and Path(generator.folder).name)
+        if generator:
+            verify(Path(generator.folder), generator.digests)
         shards = []
         for request in requests:
             path = self.workspace / "synthetic" / f"{request.seed}.parquet"
@@ -75,9 +87,10 @@ class FakeSchool:
         return Checkpoint(str(folder), written)
 
 
-def lab_in(workspace, first=None):
-    folders = Folders.of(workspace, first)
-    return EpisodeLab(smoke(), folders, CORPUS, FakeStudio(folders.workspace), FakeSchool())
+def lab_in(workspace, first=None, refresh_every=0):
+    folders, settings = Folders.of(workspace, first), smoke()
+    settings = replace(settings, curriculum=replace(settings.curriculum, refresh_every=refresh_every))
+    return EpisodeLab(settings, folders, CORPUS, FakeStudio(folders.workspace), FakeSchool())
 
 
 def ask(*seeds):
@@ -259,7 +272,7 @@ def test_first_trained_models_are_kept_apart_by_all_that_changes_them(tmp_path, 
     generators = {folders.generator(one, CORPUS) for one in [settings, *others]}
     assert len(generators) == 5
     # A policy, a budget or the way of asking for clips trains nothing anew.
-    same = replace(settings, curriculum=replace(settings.curriculum, budget=99))
+    same = replace(settings, curriculum=replace(settings.curriculum, budget=99, refresh_every=2, refresh_steps=9))
     assert folders.diagnoser(same, CORPUS) == folders.diagnoser(settings, CORPUS)
     assert folders.generator(same, CORPUS) == folders.generator(settings, CORPUS)
     # Other weights where the settings find an encoder.
@@ -280,3 +293,79 @@ def test_a_hard_request_names_the_diagnoser_that_it_is_hard_for(tmp_path, monkey
     assert [request.diagnoser for request in second] == [None, now.digests["story"]]
     assert before.clip_ids[0] == after.clip_ids[0]
     assert before.clip_ids[1] != after.clip_ids[1]
+
+
+def generators(workspace):
+    return sorted(path.name for path in (workspace / "generators").iterdir())
+
+
+def test_without_refreshes_there_is_no_word_of_them(tmp_path):
+    lab = lab_in(tmp_path)
+    lab.reset(7)
+    list(play(lab, range(1, 4)))
+    assert lab._studio.refreshes == []
+    assert lab._studio.made_by == [None] * 3
+    assert lab.save().keys() == {"seed", "round", "shards", "checkpoint"}
+    assert not (tmp_path / "generators").exists()
+
+
+def test_the_generator_is_refreshed_before_the_first_clips_after_so_many_rounds(tmp_path):
+    lab = lab_in(tmp_path, refresh_every=2)
+    lab.reset(7)
+    kept = []
+    for number, _ in enumerate(play(lab, range(1, 8)), 1):
+        assert ("generator" in lab.save()) == (number > 2)
+        kept.append(generators(tmp_path) if number > 2 else [])
+    assert lab._studio.made_by == [None, None, *["round-002"] * 2, *["round-004"] * 2, "round-006"]
+    assert kept[2:] == [["round-002"]] * 2 + [["round-002", "round-004"]] * 2 + [["round-004", "round-006"]]
+    one, two, three = lab._studio.refreshes
+    assert [(one.seed, one.round, one.start), (two.round, three.round)] == [(7, 2, None), (4, 6)]
+    assert two.start.folder == one.save_to
+    assert one.weakness == weakness_of(assessment(2))
+    assert three.weakness == weakness_of(assessment(6))
+    # Clips that are asked for in the same round are of the same generator; without any there is no need of one.
+    lab.synthesize(ask(1))
+    lab.learn()
+    lab.synthesize([])
+    assert len(lab._studio.refreshes) == 3
+
+
+@pytest.mark.parametrize("struck", ["before the refresh", "after the refresh", "after the clips"])
+def test_an_episode_goes_on_with_the_generator_in_force(tmp_path, struck):
+    whole = lab_in(tmp_path / "whole", refresh_every=1)
+    whole.reset(7)
+    list(play(whole, range(1, 6)))
+
+    cut = lab_in(tmp_path / "cut", refresh_every=1)
+    cut.reset(7)
+    list(play(cut, (1, 2, 3)))
+    state = json.loads(json.dumps(cut.save()))
+    assert str(tmp_path) not in json.dumps(state)
+    if struck == "after the refresh":
+        cut._studio.synthesize = None
+        with pytest.raises(TypeError):
+            cut.synthesize(ask(40))
+    elif struck == "after the clips":
+        cut.synthesize(ask(40, 41))
+    shutil.move(tmp_path / "cut", tmp_path / "moved")
+    again = lab_in(tmp_path / "moved", refresh_every=1)
+    assert again.restore(state) == assessment(3)
+    assert list(play(again, (4, 5))) == [assessment(4), assessment(5)]
+    assert again._studio.made_by == ["round-003", "round-004"]
+    assert again.save() == whole.save()
+    for name in ("round-003", "round-004"):
+        assert (tmp_path / "moved/generators" / name / "story").read_text() == (
+            tmp_path / "whole/generators" / name / "story"
+        ).read_text()
+
+
+def test_another_episode_begins_with_the_first_trained_generator(tmp_path):
+    lab = lab_in(tmp_path, refresh_every=2)
+    lab.reset(7)
+    list(play(lab, range(1, 6)))
+    lab.reset(8)
+    list(play(lab, range(1, 4)))
+    assert lab._studio.made_by[5:] == [None, None, "round-002"]
+    assert lab._studio.refreshes[-1].start is None
+    # What the episode before left is gone.
+    assert generators(tmp_path) == ["round-002"]

@@ -1,10 +1,12 @@
 """The environment on the in-process Lab, with its real models, in preset `smoke`."""
 
 import os
+import shutil
 import subprocess
 import sys
 
 import gymnasium
+import pyarrow.parquet as pq
 import pytest
 
 CHECK = """
@@ -35,6 +37,37 @@ def test_gymnasiums_checks_pass_within_a_minute_without_a_warning():
         [sys.executable, "-c", CHECK], capture_output=True, text=True, timeout=300, env=environment, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
+
+
+@pytest.mark.slow
+def test_an_episode_with_a_refreshed_generator_goes_on_bit_for_bit(tmp_path):
+    settings = {"preset": "smoke", "curriculum": {"refresh_every": 1, "refresh_steps": 4}}
+
+    def made(workspace):
+        return gymnasium.make("envs:RespCurriculum-v0", settings=settings, workspace=str(workspace)).unwrapped
+
+    def step(env, number):
+        env.action_space.seed(number)
+        info = env.step(env.action_space.sample())[-1]
+        return info["clip_ids"], info["assessment"]
+
+    env = made(tmp_path / "whole")
+    env.reset(seed=4)
+    step(env, 1)
+    step(env, 2)
+    state = env.save()
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    last = step(env, 3)
+    env.close()
+    again = made(tmp_path / "cut")
+    again.restore(state)
+    assert step(again, 3) == last
+    again.close()
+    for workspace in (tmp_path / "whole", tmp_path / "cut"):
+        assert sorted(path.name for path in (workspace / "generators").iterdir()) == ["round-001", "round-002"]
+        clips = pq.read_table(workspace / "synthetic", columns=["request"]).column("request").to_pylist()
+        assert len(clips) == 12
+        assert len({request["generator"] for request in clips}) == 3
 
 
 def play():

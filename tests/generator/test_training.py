@@ -7,7 +7,7 @@ from safetensors.numpy import load_file
 from resp_agent.curriculum.request import Request
 from resp_agent.errors import CorruptCheckpoint, RunFailed, UserError
 from resp_agent.generator.synthesizer import make_generator
-from resp_agent.generator.training import FINAL, UNFINISHED, generator_fingerprint, load_generator, train_generator
+from resp_agent.generator.training import FINAL, generator_fingerprint, load_generator, train_generator
 from tests.generator.made_up import LABELS, recording, settings, train_split
 
 
@@ -40,7 +40,7 @@ def undisturbed(tmp_path_factory):
 def test_leaves_safetensors_and_json_and_no_unfinished_work(undisturbed):
     folder, _ = undisturbed
     assert {path.suffix for path in (folder / FINAL).iterdir()} == {".safetensors", ".json"}
-    assert not (folder / UNFINISHED).exists()
+    assert [path.name for path in folder.iterdir()] == [FINAL]
 
 
 def test_training_again_gives_the_same_bits(undisturbed, tmp_path):

@@ -14,7 +14,7 @@ FLAGS = (
     *("--diagnoser.training.steps", "24", "--diagnoser.training.checkpoint-every", "8"),
     *("--generator.planner.training.steps", "24", "--generator.planner.training.checkpoint-every", "8"),
     *("--generator.flow.training.steps", "24", "--generator.flow.training.checkpoint-every", "8"),
-    *("--curriculum.steps-per-round", "8"),
+    *("--curriculum.steps-per-round", "8", "--curriculum.refresh-every", "2", "--curriculum.refresh-steps", "16"),
 )
 """Preset `smoke` with longer phases, to have something to strike."""
 ALONE = ("--generators", "1")
@@ -43,7 +43,7 @@ def test_workers_killed_while_they_train_synthesize_learn_and_checkpoint(undistu
     run.kill_workers(
         [
             Place("generator-training", "training planner", 12),
-            Place("generator-training", "checkpointing planner", 16, "first/*/unfinished/planner.partial"),
+            Place("generator-training", "checkpointing planner", 16, "first/*/weights.planner.unfinished.partial"),
             Place("generator-training", "training flow", 12),
             Place("generator-training", "saving generator", 0, "first/*/weights.partial"),
             Place("generator-0", "synthesizing"),
@@ -60,7 +60,9 @@ def test_workers_killed_while_they_train_synthesize_learn_and_checkpoint(undistu
 
 
 def test_one_of_two_diagnoser_workers_killed_while_they_learn_together(tmp_path):
-    two = (*FLAGS, *ALONE, "--diagnoser-workers", "2", "--generator", "style-transfer")
+    two = (*FLAGS, *ALONE, "--diagnoser-workers", "2")
+    # It learns nothing, so it cannot be refreshed.
+    two = (*two, "--generator", "style-transfer", "--curriculum.refresh-every", "0")
     two = (*two, "--first", str(tmp_path / "first"))
     undisturbed = Run(tmp_path / "undisturbed", *two).summary()
     run = Run(tmp_path / "killed", *two)
@@ -72,10 +74,11 @@ PLACES = [
     Place("diagnoser-0", "first training", 12),
     FIRST_CHECKPOINT,
     Place("generator-0", "training planner", 12),
-    Place("generator-0", "checkpointing flow", 16, "first/*/unfinished/flow.partial"),
+    Place("generator-0", "checkpointing flow", 16, "first/*/weights.flow.unfinished.partial"),
     Place("generator-0", "synthesizing"),
     Place("diagnoser-0", "learning", 12),
     CHECKPOINT,
+    Place("generator-0", "refreshing generator: training flow", 10),
 ]
 """In the order in which a run comes through them."""
 

@@ -43,6 +43,17 @@ def test_ray_gives_what_one_process_gives(generators, local, first, tmp_path):
     assert not (tmp_path / "run" / "first").exists()
 
 
+def test_ray_refreshes_the_generator_as_one_process_does(local, first, tmp_path):
+    refreshed = (*SMOKE, "--curriculum.refresh-every", "1", "--curriculum.refresh-steps", "4", "--first", str(first))
+    here = Run(tmp_path / "local", *refreshed, "--lab", "local").summary()
+    assert here["clip_ids"] != local["clip_ids"]
+    # The first round is before any refresh.
+    assert here["clip_ids"][:4] == local["clip_ids"][:4]
+    assert Run(tmp_path / "ray", *refreshed, "--lab", "ray", "--generators", "2").summary() == here
+    digests = [(tmp_path / lab / "generators" / "round-002" / "digests.json").read_text() for lab in ("local", "ray")]
+    assert digests[0] == digests[1]
+
+
 def test_two_diagnoser_workers_agree_in_losses(local, first, tmp_path):
     summary = Run(
         tmp_path / "run", *SMOKE, "--diagnoser-workers", "2", "--generators", "1", "--first", str(first)

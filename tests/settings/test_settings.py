@@ -48,6 +48,13 @@ def test_plain_data_changes_only_what_it_names():
         ({"curriculum": {"budget": 0}}, "budget of 0 clips"),
         ({"curriculum": {"reward": "luck"}}, "'reward' cannot be 'luck'"),
         ({"generator": {"kind": "oracle"}, "corpus": "icbhi=x"}, "oracle generator is the simulator"),
+        ({"curriculum": {"refresh_every": -1}}, "refresh every -1 rounds"),
+        ({"curriculum": {"refresh_steps": 0}}, "refresh of 0 steps"),
+        ({"generator": {"kind": "oracle"}, "curriculum": {"refresh_every": 2}}, "oracle learns nothing"),
+        (
+            {"generator": {"kind": "style-transfer"}, "curriculum": {"refresh_every": 2}},
+            "style-transfer learns nothing",
+        ),
     ],
 )
 def test_plain_data_that_cannot_be_is_refused_by_name(data, sentence):

@@ -58,6 +58,8 @@ def _trained(settings: Settings) -> bool:
 
 EXTRAS = (
     PlannerRow("thinker/hardness", f"{THINKER}:hardness=0.5", {"curriculum": {"hardness_levels": 3}}, needs=_trained),
+    PlannerRow("thinker/alignment", THINKER, {"diagnoser": {"alignment": 0.3}}, needs=_trained),
+    PlannerRow("thinker/refresh", THINKER, {"curriculum": {"refresh_every": 3}}, needs=_trained),
     PlannerRow("random/style-transfer", RANDOM, generator="style-transfer", needs=_trained),
     PlannerRow("thinker/style-transfer", THINKER, generator="style-transfer", needs=_trained),
     PlannerRow("random/training-cells", RANDOM, variant="training-cells", needs=_trained),

@@ -5,6 +5,7 @@ import os
 
 import ray
 from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.endpoint import OWN, endpoint, refusal
 from resp_agent.errors import RunFailed
@@ -72,11 +73,16 @@ WAY_OUT = "lower the reservations (--generator-cpus, --diagnoser-cpus), the numb
 def reserve(
     count: int, cpus: float, gpus: float, strategy: str, timeout_s: float, what: str, way_out: str = WAY_OUT
 ) -> PlacementGroup:
-    """`count` bundles of CPUs and GPUs for `what`; `way_out` says what a user can change.
+    """`count` bundles of CPUs and GPUs for `what`; `way_out` says what a user can change. `release` gives them back.
+
+    What runs in a place of its own, as a trial of a search does, has reserved for its actors too: they go there.
 
     Raises:
         RunFailed: they are not to be had within `timeout_s`; the sentence says which resource is short.
     """
+    own = ray.util.get_current_placement_group()
+    if own is not None:
+        return own
     bundle = {"CPU": cpus} | ({"GPU": gpus} if gpus else {})
     group = placement_group([bundle] * count, strategy=strategy)
     if not group.wait(timeout_s):
@@ -89,3 +95,17 @@ def reserve(
         ] or [f"no node has {cpus:g} CPU" + (f" and {gpus:g} GPU" if gpus else "") + " in one piece"]
         raise RunFailed(f"{what} found no place within {timeout_s:g} s: {'; '.join(short)}; {way_out}")
     return group
+
+
+def release(group: PlacementGroup | None) -> None:
+    """Gives back what `reserve` gave; a place that this process itself runs in stays."""
+    own = ray.util.get_current_placement_group()
+    if group is not None and (own is None or own.id != group.id):
+        remove_placement_group(group)
+
+
+def within(group: PlacementGroup, number: int = -1) -> PlacementGroupSchedulingStrategy:
+    """In a group's bundle of a number, -1 being any; in any where the group is this process's own place, too."""
+    own = ray.util.get_current_placement_group()
+    borrowed = own is not None and own.id == group.id
+    return PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=-1 if borrowed else number)

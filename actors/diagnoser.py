@@ -6,10 +6,8 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayTaskError
-from ray.util.placement_group import remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors.cluster import reserve
+from actors.cluster import release, reserve, within
 from actors.failures import unwrapped
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.beacon import Beacon
@@ -70,9 +68,8 @@ class Gang:
     def close(self) -> None:
         """Ends the ranks and gives their place back."""
         self._disband()
-        if self._group is not None:
-            remove_placement_group(self._group)
-            self._group = None
+        release(self._group)
+        self._group = None
 
     def _together(self, method: str, argument: Any) -> Any:
         for _ in range(REBUILDS):
@@ -104,7 +101,7 @@ class Gang:
             DiagnoserWorker.options(
                 num_cpus=place.diagnoser_cpus,
                 num_gpus=place.diagnoser_gpus,
-                scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, placement_group_bundle_index=number),
+                scheduling_strategy=within(self._group, number),
             ).remote()
             for number in range(place.diagnoser_workers)
         ]

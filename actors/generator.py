@@ -4,10 +4,8 @@ from pathlib import Path
 
 import ray
 from ray.util import ActorPool
-from ray.util.placement_group import remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from actors.cluster import reserve
+from actors.cluster import release, reserve, within
 from actors.failures import unwrapped
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
@@ -96,8 +94,7 @@ class RayStudio:
 
     def close(self) -> None:
         """Ends the workers."""
-        if self._group is not None:
-            remove_placement_group(self._group)
+        release(self._group)
         self._pool = self._group = self._training = None
 
     def _open(self) -> None:
@@ -118,5 +115,5 @@ class RayStudio:
         return {
             "num_cpus": self._place.generator_cpus,
             "num_gpus": self._place.generator_gpus,
-            "scheduling_strategy": PlacementGroupSchedulingStrategy(self._group),
+            "scheduling_strategy": within(self._group),
         }

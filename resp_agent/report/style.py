@@ -150,8 +150,8 @@ def diverging(theme: Theme) -> ListedColormap:
     """Colours of values below and above zero: vermilion below, blue above, the paper's colour in the middle."""
     steps = np.linspace(-1, 1, 65)
     away = np.abs(steps)
-    lightness = 0.975 - 0.5 * away if theme.name == "light" else 0.27 + 0.5 * away
-    colours = oklch_to_srgb(lightness, 0.005 + 0.12 * away, np.deg2rad(np.where(steps < 0, 45.0, 248.0)))
+    lightness = 0.975 - 0.43 * away if theme.name == "light" else 0.27 + 0.5 * away
+    colours = oklch_to_srgb(lightness, 0.005 + 0.145 * away, np.deg2rad(np.where(steps < 0, 45.0, 248.0)))
     return ListedColormap(np.clip(colours, 0, 1), name=f"diverging-{theme.name}")
 
 

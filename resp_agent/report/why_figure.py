@@ -22,7 +22,7 @@ _NAMES_IN = 2.3
 _CELL_IN = (0.29, 0.235)
 _GAP_IN = (0.3, 0.42)
 _BAR_IN = (2.2, 0.11)
-_LARGEST_DOT = 26.0
+_LARGEST_DOT = 15.0
 """Area of the dot of the greatest uncertainty, in points squared."""
 
 
@@ -119,7 +119,7 @@ def _draw_cells(ax: Axes, panel: Panel, scale: Scale, theme: Theme) -> None:
         at_row, at_column = np.nonzero(share > 0)
         over = [_over(colours, norm, panel.values[cell]) for cell in zip(at_row, at_column, strict=True)]
         areas = _LARGEST_DOT * share[at_row, at_column]
-        ax.scatter(at_column + 0.26, at_row, s=areas, color=over, linewidths=0)
+        ax.scatter(at_column + 0.32, at_row - 0.28, s=areas, color=over, linewidths=0)
     for (row, column), count in panel.asked.items():
         ax.add_patch(
             Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False, edgecolor=theme.ink, linewidth=1.3, zorder=3)
@@ -127,9 +127,9 @@ def _draw_cells(ax: Axes, panel: Panel, scale: Scale, theme: Theme) -> None:
         value = panel.values[row, column]
         colour = theme.ink if np.isnan(value) else _over(colours, norm, value)
         shown = str(count) if count < 1000 else f"{count / 1000:.0f}k"
-        size = 7.5 if len(shown) < 3 and not dotted else 6.5
+        size = 7.5 if len(shown) < 3 else 6.5
         ax.text(
-            column - (0.2 if dotted else 0), row + 0.03, shown, ha="center", va="center", zorder=4, fontsize=size,
+            column, row + (0.1 if dotted else 0.03), shown, ha="center", va="center", zorder=4, fontsize=size,
             fontweight="bold", color=colour,
         )  # fmt: skip
 
@@ -142,13 +142,17 @@ def _draw_scale(figure: Figure, scale: Scale, width: float, height: float, theme
     """Title and colour bar above the panels."""
     base = 1 + 0.4 / height
     figure.text(-_NAMES_IN / width, base, scale.title, ha="left", va="bottom", fontsize=9.5, fontweight="bold")
-    left = max(width - _BAR_IN[0], 0) / width
+    left = max(width - _BAR_IN[0], 0.5) / width
     bar = figure.add_axes((left, base + 0.02 / height, _BAR_IN[0] / width, _BAR_IN[1] / height))
     low = -scale.top if scale.signed else 0.0
     values = np.linspace(low, scale.top, 64)
     bar.imshow(values[None], cmap=scale.colours(theme), norm=scale.norm, aspect="auto", extent=(low, scale.top, 0, 1))
     middle = 0.0 if scale.signed else scale.top / 2
-    bar.set_xticks([low, middle, scale.top], [scale.told(value) for value in (low, middle, scale.top)], fontsize=8)
+    bar.set_xticks(
+        [low, middle, scale.top],
+        [scale.told(value) if value else "0" for value in (low, middle, scale.top)],
+        fontsize=8,
+    )
     bar.xaxis.tick_top()
     bar.set_yticks([])
     bar.spines[:].set_visible(False)

@@ -51,8 +51,8 @@ class Console:
             over.set()
             thread.join()
 
-    def round(self, entry: dict, rounds: int, spent: int, budget: int) -> None:
-        """The line of a journal entry."""
+    def round(self, entry: dict, rounds: int, spent: int, budget: int, reason: str = "") -> None:
+        """The line of a journal entry, with why its cells were chosen where that is known."""
         cells = Counter()
         for request in entry["requests"]:
             cells[f"{request['label']} / {request['style']}"] += request["count"]
@@ -60,7 +60,7 @@ class Console:
         more = f" + {len(cells) - 2} more" if len(cells) > 2 else ""
         self.say(
             f"round {entry['round']}/{rounds}  macro-F1 {entry['valid_macro_f1']:.3f}  reward {entry['reward']:+.3f}  "
-            f"clips {spent}/{budget}  {asked}{more}"
+            f"clips {spent}/{budget}  {asked}{more}" + (f"  ({reason})" if reason else "")
         )
 
 

@@ -9,6 +9,7 @@ from jobs.console import Console
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.journal import RunDirectory
 from resp_agent.curriculum.policies import Policy
+from resp_agent.report.reasons import short_reason
 from resp_agent.settings import Settings
 
 
@@ -65,7 +66,8 @@ class Rounds:
         self.journal.append(entry)
         self._draw(entry, assessment)
         curriculum = self._settings.curriculum
-        self.console.round(entry, curriculum.rounds, self.clips, curriculum.budget)
+        reason = short_reason(entry, assessment.labels, assessment.styles)
+        self.console.round(entry, curriculum.rounds, self.clips, curriculum.budget, reason)
 
     def close(self) -> None:
         """Ends the event file."""

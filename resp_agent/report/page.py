@@ -4,10 +4,12 @@ from importlib.resources import files
 
 from resp_agent.report import figures as draw
 from resp_agent.report import tables
+from resp_agent.report.blocks import figure, folded, section
 from resp_agent.report.headline import headline_html
 from resp_agent.report.pairs import choose_pairs, kind_of, pair_html, picture_html
 from resp_agent.report.record import RunRecord
 from resp_agent.report.sound_grid import MOST_LABELS, by_cell, grid_figure
+from resp_agent.report.why import why_section
 from resp_agent.report.words import count_of, score, text
 
 _POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
@@ -27,16 +29,17 @@ def render_report(record: RunRecord) -> dict[str, bytes]:
             _notes(record),
             _scores(record, pictures),
             _budget(record, pictures),
+            why_section(record, pictures),
             _confusion(record, pictures),
             _clips(record, pictures),
             _grid(record, pictures),
-            _section("Time", tables.seconds_table(record.summary.get("seconds") or {})),
-            _section("Files that could not be used", tables.quarantine_table(record.quarantine)),
-            _section(
+            section("Time", tables.seconds_table(record.summary.get("seconds") or {})),
+            section("Files that could not be used", tables.quarantine_table(record.quarantine)),
+            section(
                 "How it was run",
-                _folded("Every round and its requests", tables.round_table(record))
-                + _folded("Settings", tables.settings_table(record.settings))
-                + _folded("Versions", tables.versions_table(record.versions)),
+                folded("Every round and its requests", tables.round_table(record))
+                + folded("Settings", tables.settings_table(record.settings))
+                + folded("Versions", tables.versions_table(record.versions)),
             ),
             _statement(),
         ]
@@ -60,25 +63,12 @@ def _style_sheet() -> str:
     return files("resp_agent.report").joinpath("page.css").read_text("utf-8")
 
 
-def _section(title: str, content: str, lead: str = "") -> str:
-    return f"<section><h2>{title}</h2>{f'<p>{lead}</p>' if lead else ''}{content}</section>"
-
-
-def _figure(picture: str, caption: str = "") -> str:
-    below = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure class="card"><div class="scroll">{picture}</div>{below}</figure>'
-
-
-def _folded(title: str, content: str) -> str:
-    return f"<details><summary>{title}</summary>{content}</details>"
-
-
 def _notes(record: RunRecord) -> str:
     absent = [label for label, here in zip(record.labels, record.valid[0].held, strict=True) if not here]
     notes = [text(note) for note in record.notes]
     if absent:
         notes.append(f"Not in the validation split, and so not in its macro-F1: {', '.join(map(text, absent))}.")
-    return _section("Notes", f"<ul>{''.join(f'<li>{note}</li>' for note in notes)}</ul>") if notes else ""
+    return section("Notes", f"<ul>{''.join(f'<li>{note}</li>' for note in notes)}</ul>") if notes else ""
 
 
 def _scores(record: RunRecord, pictures: dict[str, bytes]) -> str:
@@ -93,10 +83,10 @@ def _scores(record: RunRecord, pictures: dict[str, bytes]) -> str:
     )
     count = int(record.valid[0].held.sum())
     absent = "Labels in italics are not in the validation split." if count < len(record.labels) else ""
-    return _section(
+    return section(
         "Round by round",
-        _figure(line, "The dashed line is where the first training ended. A reward is the gain over the round before.")
-        + _figure(heat, absent),
+        figure(line, "The dashed line is where the first training ended. A reward is the gain over the round before.")
+        + figure(heat, absent),
         f"Scored on the validation split after each round ({count_of(count, 'label')}). "
         "Rewards come from here; the test split stays closed until the end.",
     )
@@ -105,7 +95,7 @@ def _scores(record: RunRecord, pictures: dict[str, bytes]) -> str:
 def _budget(record: RunRecord, pictures: dict[str, bytes]) -> str:
     counts = record.request_counts()
     if not counts:
-        return _section("Where the budget went", '<p class="none">Nowhere: this run synthesized nothing.</p>')
+        return section("Where the budget went", '<p class="none">Nowhere: this run synthesized nothing.</p>')
     picture = picture_html(
         lambda theme: draw.budget_figure(record, theme), pictures, "budget", "Clips asked for, by label and style."
     )
@@ -117,7 +107,7 @@ def _budget(record: RunRecord, pictures: dict[str, bytes]) -> str:
     caption = ""
     if record.valid[0].train_counts:
         caption = "A dot in a corner: no real training recording has this label in this style."
-    return _section("Where the budget went", _figure(picture, caption), lead)
+    return section("Where the budget went", figure(picture, caption), lead)
 
 
 def _confusion(record: RunRecord, pictures: dict[str, bytes]) -> str:
@@ -131,8 +121,8 @@ def _confusion(record: RunRecord, pictures: dict[str, bytes]) -> str:
             lambda theme, assessment=assessment, title=title: draw.confusion_figure(assessment, title, theme),
             pictures, name, f"Confusion on the test split {when} the rounds.",
         )  # fmt: skip
-        cards += _figure(picture)
-    return _section(
+        cards += figure(picture)
+    return section(
         "What is confused with what",
         (f'<div class="two">{cards}</div>' if len(record.labels) <= draw.SIDE_BY_SIDE else cards)
         + tables.label_table(record.test_before, record.test_after),
@@ -144,14 +134,14 @@ def _clips(record: RunRecord, pictures: dict[str, bytes]) -> str:
     pairs = choose_pairs(record)
     title = "What the generator made"
     if not pairs:
-        return _section(
+        return section(
             title, '<p class="none">No clips to show: this run synthesized none, or kept none for the report.</p>'
         )
     shown = "".join(pair_html(pair, record, pictures, f"clip-{at}") for at, pair in enumerate(pairs))
     kind = next((kind_of(pair.real) for pair in pairs if pair.real), "real")
     labels = {label for label, _ in record.request_counts()}
     some = f" Shown: the {len(pairs)} of {len(labels)} labels with most clips." if len(pairs) < len(labels) else ""
-    return _section(
+    return section(
         title,
         shown,
         f"A synthesized clip of each label beside a {kind} recording of it, in the same style where there is one. "
@@ -175,9 +165,9 @@ def _grid(record: RunRecord, pictures: dict[str, bytes]) -> str:
         "clips-by-label-and-style",
         f"Spectrograms of {kind} recordings and synthesized clips by label and style",
     )
-    return _section(
+    return section(
         "Every label in every style",
-        _figure(picture),
+        figure(picture),
         f"In each cell a {kind} training recording above, a clip below; “none” where training holds none, or none was "
         "asked for. Bars along the top mark events.",
     )

@@ -20,7 +20,8 @@ class RunRecord:
     """(S,) in the corpus's order."""
     rounds: list[dict]
     """(R + 1) journal lines; the first is round 0, after the first training and before any request. Keys read:
-    `round`, `requests` (each with label, style and count), `clip_ids`, `reward`, `valid_macro_f1`, `seconds`."""
+    `round`, `requests` (each with label, style and count), `clip_ids`, `reward`, `valid_macro_f1`, `seconds`,
+    and, where there are any, `why` (what the policy's `explain` said) and `credits` (one a request)."""
     valid: list[Assessment]
     """(R + 1) assessments of the validation split, one a round."""
     test_before: Assessment

@@ -145,6 +145,16 @@ def sequential(theme: Theme) -> ListedColormap:
     return ListedColormap(np.clip(colours, 0, 1), name=f"sequential-{theme.name}")
 
 
+@lru_cache(maxsize=4)
+def diverging(theme: Theme) -> ListedColormap:
+    """Colours of values below and above zero: vermilion below, blue above, the paper's colour in the middle."""
+    steps = np.linspace(-1, 1, 65)
+    away = np.abs(steps)
+    lightness = 0.975 - 0.43 * away if theme.name == "light" else 0.27 + 0.5 * away
+    colours = oklch_to_srgb(lightness, 0.005 + 0.145 * away, np.deg2rad(np.where(steps < 0, 45.0, 248.0)))
+    return ListedColormap(np.clip(colours, 0, 1), name=f"diverging-{theme.name}")
+
+
 def oklch_to_srgb(lightness: np.ndarray, chroma: np.ndarray, hue: np.ndarray) -> np.ndarray:
     """(..., 3) sRGB, not clipped, of OKLCH with the hue in radians (Ottosson, "A perceptual color space", 2020)."""
     a, b = chroma * np.cos(hue), chroma * np.sin(hue)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from resp_agent.curriculum.assessment import Assessment
+from resp_agent.report.blocks import table
 from resp_agent.report.record import RunRecord
 from resp_agent.report.words import MISSING, change, count_of, duration, finite, gain, plain, score, text
 
@@ -11,13 +12,6 @@ QUARANTINE_ROWS = 20
 
 _TOTALS = ("all", "total")
 """Phases that are no phase but the time of the whole run."""
-
-
-def _table(head: str, rows: list[str], kind: str, caption: str) -> str:
-    return (
-        f'<div class="scroll"><table class="{kind}"><caption>{caption}</caption><thead>{head}</thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
 
 
 def label_table(before: Assessment, after: Assessment) -> str:
@@ -48,7 +42,7 @@ def label_table(before: Assessment, after: Assessment) -> str:
         + '<th scope="col" class="n">before</th><th scope="col" class="n">after</th>' * 3
         + '<th scope="col" class="n">change</th></tr>'
     )
-    return _table(head, rows, "labels", "Test split, by label")
+    return table(head, rows, "labels", "Test split, by label")
 
 
 def _macro(assessment: Assessment, name: str) -> float:
@@ -84,7 +78,7 @@ def round_table(record: RunRecord) -> str:
     numbers = ("round", "macro-F1", "reward", "clips", "synthesis", "learning")
     head = "".join(f'<th scope="col" class="n">{name}</th>' for name in numbers)
     head = f'<tr>{head}<th scope="col">requests (label · style × clips)</th></tr>'
-    return _table(head, rows, "rounds", "Validation split, by round")
+    return table(head, rows, "rounds", "Validation split, by round")
 
 
 def seconds_table(phases: dict[str, float]) -> str:
@@ -98,7 +92,7 @@ def seconds_table(phases: dict[str, float]) -> str:
     ]
     total = total_seconds(phases)
     rows.append(f'<tr class="total"><th scope="row">total</th><td class="n">{duration(total)}</td><td></td></tr>')
-    return _table(
+    return table(
         '<tr><th scope="col">phase</th><th scope="col" class="n">time</th><th></th></tr>',
         rows,
         "seconds",
@@ -121,14 +115,14 @@ def quarantine_table(quarantine: list[dict]) -> str:
         f'<td class="wide">{text(row.get("reason", ""))}</td></tr>'
         for row in quarantine[:QUARANTINE_ROWS]
     ]
-    table = _table(
+    first = table(
         '<tr><th scope="col">source</th><th scope="col">file</th><th scope="col">reason</th></tr>',
         rows,
         "quarantine",
         "Files set aside",
     )
     more = len(quarantine) - len(rows)
-    return table + (
+    return first + (
         f"<p>And {count_of(more, 'more file')}; <code>quarantine.parquet</code> has them all.</p>" if more else ""
     )
 
@@ -146,7 +140,7 @@ def settings_table(settings: dict) -> str:
         f'<tr><th scope="row">{text(name)}</th><td class="wide">{text(plain(value))}</td></tr>'
         for name, value in flatten(settings)
     ]
-    return _table('<tr><th scope="col">setting</th><th scope="col">value</th></tr>', rows, "settings", "Settings")
+    return table('<tr><th scope="col">setting</th><th scope="col">value</th></tr>', rows, "settings", "Settings")
 
 
 def flatten(settings: dict, prefix: str = "") -> list[tuple[str, object]]:
@@ -163,4 +157,4 @@ def flatten(settings: dict, prefix: str = "") -> list[tuple[str, object]]:
 def versions_table(versions: dict[str, str]) -> str:
     """Packages and their versions."""
     rows = [f'<tr><th scope="row">{text(name)}</th><td>{text(version)}</td></tr>' for name, version in versions.items()]
-    return _table('<tr><th scope="col">package</th><th scope="col">version</th></tr>', rows, "versions", "Versions")
+    return table('<tr><th scope="col">package</th><th scope="col">version</th></tr>', rows, "versions", "Versions")

@@ -14,6 +14,15 @@ def text(value: Any) -> str:
     return html.escape(str(value), quote=True)
 
 
+def plainly(value: Any, most: int) -> str:
+    """Text of unknown origin as printable characters, line breaks kept, cut to `most`; not escaped.
+
+    What a terminal or a page would act on (escapes, changes of direction, halves of characters) becomes a space.
+    """
+    whole = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(value)).strip()
+    return whole if len(whole) <= most else f"{whole[: most - 1].rstrip()}…"
+
+
 def finite(value: Any) -> bool:
     """Whether a value is a number that can be shown."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

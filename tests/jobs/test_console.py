@@ -27,6 +27,11 @@ def test_a_round_is_one_line_with_its_largest_requests(capsys):
     assert line.endswith("asthma / bell 5, COPD / phone 4 + 1 more\n")
 
 
+def test_a_round_says_why_where_that_is_known(capsys):
+    Console().round(ENTRY, rounds=8, spent=80, budget=320, reason="mostly weakness, novelty")
+    assert capsys.readouterr().out.endswith("COPD / phone 4 + 1 more  (mostly weakness, novelty)\n")
+
+
 def test_a_round_without_requests_says_so(capsys):
     Console().round({**ENTRY, "requests": []}, rounds=8, spent=0, budget=320)
     assert "no synthesis" in capsys.readouterr().out

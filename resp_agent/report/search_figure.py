@@ -11,6 +11,8 @@ from resp_agent.report.style import Theme
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 """Of kinds of policies (after Okabe and Ito 2008)."""
+_SHOWN = 0.005
+"""Least share of the variance that is drawn."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,11 @@ def history_figure(trials: Sequence[Tried], caption: str, theme: Theme) -> bytes
 
 
 def importance_figure(importances: Mapping[str, float], caption: str, theme: Theme) -> bytes:
-    """A bar for each setting, most important first; PNG."""
+    """A bar for each setting that matters, most important first; PNG."""
     with style.styled(theme):
-        names = sorted(importances, key=importances.get, reverse=True)
+        names = sorted(
+            (name for name, value in importances.items() if value >= _SHOWN), key=importances.get, reverse=True
+        )
         height = 0.32 * max(len(names), 2)
         figure = style.new_figure(6.0, height)
         ax = figure.subplots()

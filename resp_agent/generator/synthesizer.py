@@ -26,6 +26,7 @@ from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, drafted, log_content
 from resp_agent.generator.training import FINAL, Models, load_generator, load_parts
 from resp_agent.generator.vocoding import make_vocoder
+from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress, verify
@@ -271,14 +272,22 @@ def clip_of(
 def make_generator(settings: Settings, train: list[Recording], folder: Path) -> Generator:
     """The generator of the settings' kind; `folder` holds the trained one.
 
+    A class of the user's own, `module:Class`, is built with (settings, train, folder) and is a `Generator`.
+
     Raises:
-        UserError: the training split cannot serve this kind.
+        UserError: the class cannot be imported, or lacks what a generator has, or the training split cannot serve it.
         RunFailed: a trained one is asked for and is not there.
     """
     # The controls build on this module.
     from resp_agent.generator.oracle import OracleGenerator
     from resp_agent.generator.style_transfer import StyleTransferGenerator
 
+    if is_own(settings.generator.kind):
+        own = imported(settings.generator.kind)(settings, train, folder)
+        lacking = [name for name in ("fingerprint", "synthesize", "listen") if not hasattr(own, name)]
+        if lacking:
+            raise UserError(f"{settings.generator.kind!r} is no generator: it has no {' and no '.join(lacking)}")
+        return own
     if settings.generator.kind == "oracle":
         return OracleGenerator(settings, train)
     if settings.generator.kind == "style-transfer":

@@ -26,6 +26,7 @@ from resp_agent.generator.planner import Planner, Vocabulary
 from resp_agent.generator.prompts import Prompts
 from resp_agent.generator.style import log_content, normalise
 from resp_agent.generator.vocos_training import OWN, name_of, train_vocoder
+from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings, TrainingSettings, fingerprint
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
@@ -75,8 +76,9 @@ def train_generator(
     """Trains the generator into `folder/weights`, which is whole or not there; does nothing where it is there.
 
     A training that was killed goes on from its last checkpoint and ends with the same bits. Kinds that learn nothing
-    (`oracle`, `style-transfer`) need no training. `progress` shows where it stands; `log` is told of every step:
-    `part`, `step`, `steps`, `loss` and `learning_rate`.
+    (`oracle`, `style-transfer`) need no training; a class of the user's own that does has a function
+    `train(settings, train, folder)`, which finds what it left there before. `progress` shows where it stands; `log` is
+    told of every step: `part`, `step`, `steps`, `loss` and `learning_rate`.
 
     Returns:
         The generator's fingerprint.
@@ -86,6 +88,10 @@ def train_generator(
         RunFailed: a loss is not finite.
     """
     folder, name = Path(folder), generator_fingerprint(settings, train)
+    if is_own(settings.generator.kind):
+        learns = getattr(imported(settings.generator.kind), "train", None)
+        if learns is not None:
+            learns(settings, train, folder)
     if settings.generator.kind != "trained":
         return name
     stored = read_progress(folder / FINAL)

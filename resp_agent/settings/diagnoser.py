@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
+
+import tyro
 
 from resp_agent.settings.checks import refuse
 
@@ -98,8 +100,8 @@ class EncoderSettings:
 class DiagnoserSettings:
     """The diagnoser: which system it is, what it hears and reads, and how it is trained."""
 
-    system: str = "weaving"
-    """A name of `resp_agent.diagnoser.systems.SYSTEMS`."""
+    system: Annotated[str, tyro.conf.arg(aliases=["--diagnoser"])] = "weaving"
+    """A name of `resp_agent.diagnoser.systems.SYSTEMS`, or a class of your own as module:Class."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     centre: Literal["corpus", "recording"] = "corpus"
     """What frames are centred on: the training split's mean, or each recording's own, which takes a device's linear

@@ -133,13 +133,17 @@ class CompositionSettings:
         refuse(not 0 <= self.pace <= 1, f"a pace of {self.pace} is outside 0 to 1")
 
 
+GENERATORS = ("trained", "oracle", "style-transfer")
+"""Kinds of generators by name."""
+
+
 @dataclass(frozen=True)
 class GeneratorSettings:
     """Planner, flow and vocoder."""
 
-    kind: Annotated[Literal["trained", "oracle", "style-transfer"], tyro.conf.arg(aliases=["--generator"])] = "trained"
+    kind: Annotated[str, tyro.conf.arg(aliases=["--generator"])] = "trained"
     """`trained`: planner and flow; `style-transfer`: real clips, equalised to another style, no model;
-    `oracle`: the simulator (embedded corpus only)."""
+    `oracle`: the simulator (embedded corpus only); or a class of your own as module:Class."""
     content: Literal["planned", "exemplar"] = "exemplar"
     """Where a clip's content comes from: units that are planned, or a real training recording of the label.
     The planner is trained only where content is planned."""
@@ -155,6 +159,10 @@ class GeneratorSettings:
     vocoder: VocoderSettings = field(default_factory=VocoderSettings)
 
     def __post_init__(self):
+        refuse(
+            self.kind not in GENERATORS and ":" not in self.kind,
+            f"there is no generator {self.kind!r}: choose one of {', '.join(GENERATORS)}, or your own as module:Class",
+        )
         refuse(self.units < 2, f"a codebook of {self.units} units says nothing: give at least 2")
         refuse(self.unit_components < 1, "units are told apart in at least 1 direction")
         refuse(

@@ -4,8 +4,9 @@ import importlib
 from collections.abc import Callable
 
 from resp_agent.curriculum.policies.base import CellPolicy, Policy, Transition
-from resp_agent.curriculum.policies.choice import PolicyChoice, fitting, imported, parameters_of, parse_choice
+from resp_agent.curriculum.policies.choice import PolicyChoice, fitting, parameters_of, parse_choice
 from resp_agent.errors import UserError
+from resp_agent.plugins import imported, is_own
 
 POLICIES: dict[str, str] = {
     "random": "random:RandomPolicy",
@@ -46,7 +47,7 @@ def policy_class(name: str) -> Callable[..., Policy]:
         name = "idle:IdlePolicy"
     elif name in POLICIES:
         name = POLICIES[name]
-    elif ":" in name:
+    elif is_own(name):
         return imported(name)
     else:
         raise UserError(f"there is no policy {name!r}: choose one of {', '.join(CHOICES)}, or your own as module:Class")

@@ -1,6 +1,5 @@
 """Which policy, with which parameters: as text on a command line, and as the class behind it."""
 
-import importlib
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -45,22 +44,6 @@ def parse_choice(text: str) -> PolicyChoice:
     if not name:
         raise UserError(f"the policy {text!r} has no name: write it as name or name:parameter=value")
     return PolicyChoice(name, parameters)
-
-
-def imported(name: str) -> Callable:
-    """The class that `module:Class` names.
-
-    Raises:
-        UserError: there is none.
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as problem:
-        raise UserError(f"{name!r} cannot be imported ({problem}): check module and class") from problem
-    if not callable(found):
-        raise UserError(f"{name!r} is not a class: name one as module:Class")
-    return found
 
 
 def parameters_of(kind: Callable) -> dict[str, Value]:

@@ -1,6 +1,5 @@
 """Every system that diagnoses, by name: what the tables compare, what `--diagnoser.system` chooses."""
 
-import importlib
 from dataclasses import dataclass, replace
 
 import torch
@@ -8,6 +7,7 @@ import torch
 from resp_agent.diagnoser.classifier import Classifier
 from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.errors import UserError
+from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import seed_of
 from resp_agent.settings import DiagnoserSettings
 
@@ -47,13 +47,17 @@ SYSTEMS: dict[str, System] = {
 
 
 def check_system(name: str) -> None:
-    """Raises UserError for a name that no system has."""
-    if name not in SYSTEMS:
-        raise UserError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}")
+    """Raises UserError for a name that no system has, and for one of a user's own that cannot be imported."""
+    if is_own(name):
+        imported(name)
+    elif name not in SYSTEMS:
+        raise UserError(f"there is no system {name!r}: choose one of {', '.join(SYSTEMS)}, or your own as module:Class")
 
 
 def build(settings: DiagnoserSettings, inputs: Inputs, weights_follow: bool = False) -> Classifier:
     """The system that the settings name, with fresh or pretrained weights, and the adversary of an alignment.
+
+    A user's own, `module:Class`, makes a `Classifier` from (settings, inputs) as those here do.
 
     Fresh weights come from torch's stream; those of the adversary from one of their own, which its seed names, so that
     all others are what they are without it.
@@ -66,8 +70,8 @@ def build(settings: DiagnoserSettings, inputs: Inputs, weights_follow: bool = Fa
     """
     check_system(settings.system)
     inputs = replace(inputs, weights_follow=weights_follow)
-    module, name = SYSTEMS[settings.system].where.split(":")
-    model = getattr(importlib.import_module(f"resp_agent.diagnoser.{module}"), name)(settings, inputs)
+    where = settings.system if is_own(settings.system) else f"resp_agent.diagnoser.{SYSTEMS[settings.system].where}"
+    model = imported(where)(settings, inputs)
     if settings.alignment > 0:
         model.align(seed_of(torch.initial_seed(), "adversary") % 2**63)
     return model

@@ -24,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "attention": ("jobs.benchmarks.attention:AttentionBenchmark:attention", "time and memory by sequence length"),
     "downstream": ("jobs.benchmarks.downstream:DownstreamBenchmark:downstream", "what a diagnoser learns from clips"),
     "planners": ("jobs.benchmarks.planners:PlannersBenchmark:planners", "policies at one budget, beside the paper"),
+    "reward": ("jobs.benchmarks.reward:RewardBenchmark:reward", "how far a reward can be trusted"),
     "speed diagnoser": ("jobs.benchmarks.speed:SpeedBenchmark:speed_diagnoser", "a step against the reference path"),
     "speed generator": (
         "jobs.benchmarks.generator_speed:GeneratorSpeedBenchmark:speed_generator",

@@ -18,15 +18,17 @@ class Suggests(Protocol):
     def suggest_categorical(self, name: str, choices: Sequence) -> Any: ...
 
 
-def _thinker(trial: Suggests) -> dict[str, float]:
+def _thinker(trial: Suggests, levels: int) -> dict[str, float]:
     found = {name: trial.suggest_float(f"thinker.{name}", 0.0, 1.0) for name in FEATURES}
     found["temperature"] = trial.suggest_float("thinker.temperature", 0.02, 1.0, log=True)
     found["exploration"] = trial.suggest_float("thinker.exploration", 0.0, 0.5)
+    if levels > 1:
+        found["hardness"] = trial.suggest_float("thinker.hardness", 0.0, 1.0)
     return found
 
 
-def _bandit(name: str) -> Callable[[Suggests], dict[str, float]]:
-    def parameters(trial: Suggests) -> dict[str, float]:
+def _bandit(name: str) -> Callable[[Suggests, int], dict[str, float]]:
+    def parameters(trial: Suggests, levels: int) -> dict[str, float]:
         found = {
             "scale": trial.suggest_float(f"{name}.scale", 2e-4, 2e-2, log=True),
             "ridge": trial.suggest_float(f"{name}.ridge", 0.1, 10.0, log=True),
@@ -39,12 +41,12 @@ def _bandit(name: str) -> Callable[[Suggests], dict[str, float]]:
     return parameters
 
 
-PARAMETERS: dict[str, Callable[[Suggests], dict[str, float]]] = {
+PARAMETERS: dict[str, Callable[[Suggests, int], dict[str, float]]] = {
     "thinker": _thinker,
     "bandit-linucb": _bandit("bandit-linucb"),
     "bandit-thompson": _bandit("bandit-thompson"),
 }
-"""Kind of policy -> what is searched of its parameters; of the others, nothing."""
+"""Kind of policy -> what is searched of its parameters, given the levels of hardness; of the others, nothing."""
 
 ROUNDS = (0.5, 1.0, 2.0)
 """Rounds as multiples of the preset's: more rounds are fewer clips and optimizer steps in each, the same in all."""
@@ -77,8 +79,9 @@ def suggest(trial: Suggests, kinds: Sequence[str], base: Settings) -> Candidate:
         base: the search's settings; total clips and optimizer steps stay theirs.
     """
     kind = trial.suggest_categorical("policy", list(kinds))
-    parameters = {name: rounded(value) for name, value in PARAMETERS.get(kind, lambda _: {})(trial).items()}
     how = base.curriculum
+    asked = PARAMETERS[kind](trial, how.hardness_levels) if kind in PARAMETERS else {}
+    parameters = {name: rounded(value) for name, value in asked.items()}
     # An episode has whole rounds of whole steps.
     possible = sorted({max(1, round(how.rounds * multiple)) for multiple in ROUNDS} & _divisors(how))
     rounds = trial.suggest_categorical("rounds", possible)

@@ -112,7 +112,9 @@ class RespCurriculum(gymnasium.Env):
 
     Without settings it is preset `smoke`: the smallest loop in which every part works, for checks of code.
     {"preset": "tiny"} is one that learns. The factory is called as `factory(settings, workspace, **lab_options)`; a
-    string is imported as "module:name". Without a workspace there is a temporary one, removed on closing.
+    string is imported as "module:name". Without a workspace there is a temporary one, removed on closing. Environments
+    side by side need one each. A process that trains cannot be forked: `gymnasium.make_vec` with "async" wants
+    `vector_kwargs={"context": "spawn"}`. `envs.wrappers` has flat spaces, limits and costs.
 
     Raises `UserError` where an argument cannot be used.
 

@@ -8,6 +8,11 @@ import socket
 import torch
 import torch.distributed as dist
 
+from resp_agent.errors import UserError
+
+_joined_as: int | None = None
+"""Id of the process that last joined a group here: a forked one inherits it, and with it a group that it is not in."""
+
 
 def free_port() -> int:
     """A TCP port that was free a moment ago."""
@@ -28,7 +33,16 @@ def join_process_group() -> tuple[int, int]:
 
     Returns:
         (rank, world size). NCCL on GPUs, gloo on CPUs.
+
+    Raises:
+        UserError: the process was forked from one that is in a group, whose threads it lacks: it would wait for ever.
     """
+    global _joined_as
+    if dist.is_initialized() and _joined_as not in (None, os.getpid()):
+        raise UserError(
+            "this process was forked from one that trains, which cannot be: start processes by spawn, "
+            'environments side by side with vector_kwargs={"context": "spawn"}'
+        )
     if dist.is_initialized():
         # DeepSpeed too must know of a group that others made; told a second time, it does nothing.
         quiet_deepspeed().init_distributed(dist_backend=dist.get_backend(), verbose=False)
@@ -40,6 +54,7 @@ def join_process_group() -> tuple[int, int]:
         # Processes started from here must not take this group for theirs.
         for name in alone:
             del os.environ[name]
+    _joined_as = os.getpid()
     return dist.get_rank(), dist.get_world_size()
 
 

@@ -137,7 +137,7 @@ def _begun(folder: Path) -> CurriculumJob:
 
 
 def _refuse_changes(folder: str, begun: dict, asked: dict) -> None:
-    before, now = _leaves(begun), _leaves(asked)
+    before, now = leaves(begun), leaves(asked)
     changed = [f"{name} was {before[name]} and is {now[name]}" for name in before if before[name] != now[name]]
     if changed:
         raise UserError(
@@ -146,10 +146,11 @@ def _refuse_changes(folder: str, begun: dict, asked: dict) -> None:
         )
 
 
-def _leaves(data: dict, prefix: str = "") -> dict:
+def leaves(data: dict, prefix: str = "") -> dict:
+    """Nested settings as one level, `generator.flow.width` for example."""
     flat = {}
     for name, value in data.items():
-        flat.update(_leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+        flat.update(leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return flat
 
 

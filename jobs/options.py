@@ -38,6 +38,8 @@ class CurriculumJob:
     """Where first-trained models and built corpora are kept and found again; by default in the run directory."""
     vetoes: tuple[str, ...] = ()
     """Folders of other runs and sets of clips whose veto lists hold here, too."""
+    dry_run: bool = False
+    """Say what would be done, what it needs and how long it may take; nothing is begun or written."""
     settings: Annotated[Settings, Flat] = field(default_factory=Settings)
     place: Annotated[Placement, Flat] = field(default_factory=Placement)
 

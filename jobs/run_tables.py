@@ -33,6 +33,8 @@ class Row:
     name: str
     runs: list[str]
     seeds: list[int]
+    judged: int
+    """Seeds with a test score."""
     before: float | None
     after: float | None
     sd: float | None
@@ -131,7 +133,7 @@ def printed(comparison: Comparison) -> str:
     lines = [
         (
             row.name,
-            str(len(row.seeds)),
+            str(row.judged) + ("" if row.judged == len(row.seeds) else f" of {len(row.seeds)}"),
             brief(row.before),
             brief(row.after) + ("" if row.sd is None else f" ± {brief(row.sd)}"),
             _interval(row.patients),
@@ -178,6 +180,7 @@ def _row(group: Group) -> Row:
         group.name,
         [str(run.folder) for run in group.runs],
         group.seeds,
+        len(after),
         _mean(before),
         _mean(after),
         float(np.std(after, ddof=1)) if several else None,

@@ -210,6 +210,7 @@ def test_what_is_not_judged_is_compared_as_far_as_it_came(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "part is not complete (resumable: after round 4)" in said
     assert "left out:" in said
+    assert "0 of 1" in said
 
 
 def test_other_test_splits_are_refused_unless_asked_for(tmp_path, capsys):

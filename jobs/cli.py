@@ -14,6 +14,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "run the curriculum: first training, rounds of synthesis and learning, report",
     ),
     "tune": ("jobs.tune:main", "search for a curriculum policy, with Ray Tune and Optuna"),
+    "runs": ("jobs.runs:main", "list runs, and compare some: scores, settings, seconds, a figure"),
     "corpus": ("jobs.corpus:main", "build a corpus from raw recordings, and say in figures what is in one"),
     "features": ("jobs.features:main", "compute what an encoder makes of a corpus, once"),
     "train": ("jobs.train:main", "train a diagnoser, a generator, its vocoder, grounding, or a diagnoser's audio stem"),

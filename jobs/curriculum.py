@@ -5,6 +5,7 @@ import sys
 import gymnasium
 
 from jobs.console import Console
+from jobs.dry_run import dry_run
 from jobs.exits import run_job
 from jobs.options import CurriculumJob, open_run, parse
 from jobs.outcome import finish
@@ -71,7 +72,15 @@ def make_environment(job: CurriculumJob) -> gymnasium.Env:
 
 def main(argv: list[str] | None = None) -> int:
     """`resp-agent curriculum` and `python -m jobs.curriculum`; returns the exit code."""
-    return run_job(lambda arguments: curriculum(parse(arguments)) and 0, argv)
+
+    def begin(arguments: list[str] | None) -> int:
+        job = parse(arguments)
+        if job.dry_run:
+            return dry_run(job)
+        curriculum(job)
+        return 0
+
+    return run_job(begin, argv)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,8 @@ class CurriculumJob:
     """Where first-trained models and built corpora are kept and found again; by default in the run directory."""
     vetoes: tuple[str, ...] = ()
     """Folders of other runs and sets of clips whose veto lists hold here, too."""
+    dry_run: bool = False
+    """Say what would be done, what it needs and how long it may take; nothing is begun or written."""
     settings: Annotated[Settings, Flat] = field(default_factory=Settings)
     place: Annotated[Placement, Flat] = field(default_factory=Placement)
 
@@ -178,7 +180,7 @@ def _begun(folder: Path) -> CurriculumJob:
 
 
 def _refuse_changes(folder: str, begun: dict, asked: dict) -> None:
-    before, now = _leaves(begun), _leaves(asked)
+    before, now = leaves(begun), leaves(asked)
     changed = [f"{name} was {before[name]} and is {now[name]}" for name in before if before[name] != now[name]]
     if changed:
         raise UserError(
@@ -187,10 +189,11 @@ def _refuse_changes(folder: str, begun: dict, asked: dict) -> None:
         )
 
 
-def _leaves(data: dict, prefix: str = "") -> dict:
+def leaves(data: dict, prefix: str = "") -> dict:
+    """Nested settings as one level, `generator.flow.width` for example."""
     flat = {}
     for name, value in data.items():
-        flat.update(_leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
+        flat.update(leaves(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return flat
 
 

@@ -1,6 +1,7 @@
 """Whether a Ray cluster can be reached, without ever starting one."""
 
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -63,12 +64,31 @@ def _ask_dashboard(address: str) -> str | None:
         return f"no answer: {error}"
 
 
-def _ask_status(address: str) -> str | None:
-    """`ray status` asks the cluster's head and starts nothing; None if it answered."""
+def resources(address: str) -> dict[str, tuple[float, float]] | None:
+    """Kind (`CPU`, `GPU`) -> (in use, in all) of the cluster at a value of RAY_ADDRESS; None where it cannot be asked,
+    as through `ray://` or a dashboard. Starts nothing."""
+    if address in OWN or "://" in address:
+        return None
+    done = _status(address)
+    if done is None or done.returncode != 0:
+        return None
+    found = re.findall(r"^\s*([\d.]+)/([\d.]+) (CPU|GPU)\b", done.stdout, re.MULTILINE)
+    return {"GPU": (0.0, 0.0)} | {kind: (float(used), float(total)) for used, total, kind in found}
+
+
+def _status(address: str) -> subprocess.CompletedProcess | None:
+    """What `ray status`, which asks the cluster's head and starts nothing, says; None if it does not answer in time."""
     command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
+        return subprocess.run(command, capture_output=True, text=True, timeout=ASK_TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired:
+        return None
+
+
+def _ask_status(address: str) -> str | None:
+    """What `ray status` found wrong; None if the cluster answered."""
+    done = _status(address)
+    if done is None:
         return f"it did not answer within {ASK_TIMEOUT_S:.0f} s"
     if done.returncode == 0:
         return None

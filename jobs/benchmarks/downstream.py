@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import numpy as np
-from scipy import stats
 
 from jobs.benchmarks.downstream_trial import POOL, Source, Trial
 from jobs.console import Console
@@ -17,6 +16,7 @@ from resp_agent.corpus.resolve import EMBEDDED
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.policies import NONE
 from resp_agent.durable import write_atomic
+from resp_agent.metrics.paired import paired
 from resp_agent.report.style import LIGHT
 from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.report.words import count_of, score
@@ -151,12 +151,6 @@ def measured(title: str, seeds: Sequence[int], found: dict[tuple[str, int], floa
         difference,
         interval,
     )
-
-
-def paired(gaps: np.ndarray) -> tuple[float, tuple[float, float]]:
-    """The mean of (N,) differences, N at least 2, and its 95 % interval (Student's t)."""
-    half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
-    return float(gaps.mean()), (float(gaps.mean() - half), float(gaps.mean() + half))
 
 
 def _printed(rows: Sequence[Measured], notes: Sequence[str]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jobs.benchmarks.downstream import paired
 from jobs.benchmarks.planner_rows import RANDOM, REFERENCES, STATIC, THINKER
+from resp_agent.metrics.paired import paired
 from resp_agent.published import SOURCE, published
 from resp_agent.report.planners_figure import PlannerRecord
 from resp_agent.report.terminal import text_table, wrapped

@@ -53,6 +53,24 @@ def find_corpus(settings: Settings, out: Path) -> Corpus:
     return Corpus.open(Path(spec))
 
 
+def corpus_at_hand(settings: Settings, out: Path) -> Corpus | None:
+    """What `resolve_corpus` would give, where it would make nothing for it; None where it would. Writes nothing.
+
+    Raises:
+        UserError: as `resolve_corpus` does, as far as can be told before anything is made.
+    """
+    spec, out = settings.corpus, Path(out)
+    if spec == EMBEDDED:
+        found = built_before(out, _embedded_recipe(settings))
+    elif "=" in spec and not Path(spec).exists():
+        found = built_before(out, _built_recipe(parse_sources([spec]), CorpusSettings(seed=settings.seed)))
+    else:
+        found = Corpus.open(Path(spec))
+    if found:
+        _check_fit(found, spec, every_label=True)
+    return found
+
+
 def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
     """`icbhi=<path>` or `icbhi=<path>,sprsound=<path>` as name -> path; a comma inside a path is kept.
 
@@ -80,7 +98,7 @@ def _embedded(settings: Settings, out: Path) -> Corpus:
     # Imported when needed: the simulator is no part of working with real recordings.
     from resp_agent.simulation import VERSION, embedded_corpus
 
-    recipe = fingerprint(VERSION, settings.simulation, settings.seed)
+    recipe = _embedded_recipe(settings)
     earlier = built_before(out, recipe)
     if earlier:
         return earlier
@@ -88,13 +106,23 @@ def _embedded(settings: Settings, out: Path) -> Corpus:
     return write_corpus(recordings, out, info={"sources": [VERSION], "seed": settings.seed, "recipe": recipe})
 
 
+def _embedded_recipe(settings: Settings) -> str:
+    from resp_agent.simulation import VERSION
+
+    return fingerprint(VERSION, settings.simulation, settings.seed)
+
+
 def _built(sources: dict[str, Path], seed: int, out: Path) -> Corpus:
     settings = CorpusSettings(seed=seed)
-    listings = (part for name in sorted(sources) for part in (name, _listing(sources[name])))
-    recipe = digest(BUILD_VERSION, stage.VERSION, table_digest(), fingerprint(settings), *listings)
+    recipe = _built_recipe(sources, settings)
     return built_before(out, recipe) or build_corpus(
         sources, out, settings, in_threads(os.cpu_count() or 1), info={"recipe": recipe}
     )
+
+
+def _built_recipe(sources: dict[str, Path], settings: CorpusSettings) -> str:
+    listings = (part for name in sorted(sources) for part in (name, _listing(sources[name])))
+    return digest(BUILD_VERSION, stage.VERSION, table_digest(), fingerprint(settings), *listings)
 
 
 def built_before(out: Path, recipe: str) -> Corpus | None:

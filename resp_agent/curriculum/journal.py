@@ -30,8 +30,7 @@ class RunDirectory:
         Raises:
             UserError: the folder holds a run already, or cannot be written.
         """
-        if (path / JOURNAL).exists():
-            raise UserError(f"{path} holds a run already: go on with it by --resume {path}, or give another --out")
+        cls.refuse_taken(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             write_atomic(path / SETTINGS, yaml.safe_dump(identity, sort_keys=False).encode())
@@ -40,6 +39,12 @@ class RunDirectory:
                 f"the output directory {path} cannot be written ({error.strerror}): give another --out"
             ) from error
         return cls(path)
+
+    @staticmethod
+    def refuse_taken(path: Path) -> None:
+        """Raises UserError where a folder holds a run already."""
+        if (path / JOURNAL).exists():
+            raise UserError(f"{path} holds a run already: go on with it by --resume {path}, or give another --out")
 
     @classmethod
     def resume(cls, path: Path) -> "RunDirectory":

@@ -33,6 +33,13 @@ def score(value: Any, digits: int = 3) -> str:
     return f"{value:.{digits}f}" if finite(value) else MISSING
 
 
+def brief(value: Any, sign: bool = False) -> str:
+    """A score or a difference of scores where room is short: .412, −.020; with `sign` +.151."""
+    if not finite(value):
+        return MISSING
+    return f"{value + 0.0:{'+' if sign else ''}.3f}".replace("0.", ".", 1).replace("-", "−")
+
+
 def change(value: Any, digits: int = 3) -> str:
     """A difference of scores with its sign: +0.151, −0.020."""
     if not finite(value):

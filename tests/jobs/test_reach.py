@@ -1,11 +1,12 @@
 import http.server
 import socket
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from jobs.reach import authentication, reach
+from jobs.reach import authentication, reach, resources
 
 
 @pytest.fixture
@@ -77,3 +78,38 @@ def test_a_cluster_that_is_there_is_reached():
         ray.shutdown()
     assert said.endswith("reached")
     assert missing is None
+
+
+STATUS = """======== Autoscaler status: 2026-11-27 02:16:31 ========
+Node status
+---------------------------------------------------------------
+Active:
+ 2 node_1f
+Pending:
+ (no pending nodes)
+
+Resources
+---------------------------------------------------------------
+Total Usage:
+ 8.5/64.0 CPU (8.5 used of 8.5 reserved in placement groups)
+ 1.0/4.0 GPU (1.0 used of 1.0 reserved in placement groups)
+ 0B/1.20GiB memory
+
+Total Demands:
+ {'CPU': 3.0}: 1+ pending tasks/actors
+"""
+
+
+def test_resources_are_read_from_what_ray_says_of_itself(monkeypatch):
+    answer = subprocess.CompletedProcess([], 0, STATUS, "")
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: answer)
+    assert resources("head:6379") == {"CPU": (8.5, 64.0), "GPU": (1.0, 4.0)}
+    answer.stdout = " 0.0/2.0 CPU\n"
+    assert resources("auto") == {"CPU": (0.0, 2.0), "GPU": (0.0, 0.0)}
+    answer.returncode = 1
+    assert resources("head:6379") is None
+
+
+@pytest.mark.parametrize("address", ["", "local", "ray://head:10001", "http://head:8265"])
+def test_resources_that_cannot_be_asked_are_unknown(address):
+    assert resources(address) is None

@@ -70,7 +70,7 @@ def parse(argv: list[str] | None) -> CurriculumJob:
     Raises:
         UserError: a value is none that a run can have, or a flag contradicts the run to be resumed.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = spelt_out(sys.argv[1:] if argv is None else argv)
     job = parse_job(CurriculumJob, "resp-agent curriculum", argv, _begun, identity, found_policy(argv))
     refuse_disposable(job, job.first)
     return job if job.resume else dataclasses.replace(job, out=str(job.folder))
@@ -131,6 +131,13 @@ def identity(job: CurriculumJob) -> dict:
 
 LISTS = ("--seeds", "--planners", "--policies")
 """Flags whose values may be given with commas, too."""
+
+
+def spelt_out(argv: Sequence[str]) -> list[str]:
+    """The command line with `--diagnoser NAME`, which elsewhere is a folder, as the setting that it is short for."""
+    short, name = "--diagnoser", "--diagnoser.system"
+    return [name if word == short else f"{name}{word[len(short):]}" if word.startswith(f"{short}=") else word
+            for word in argv]  # fmt: skip
 
 
 def apart(argv: Sequence[str]) -> list[str]:

@@ -14,7 +14,7 @@ from resp_agent.curriculum.policies import NONE
 from resp_agent.curriculum.spending import allot
 from resp_agent.curriculum.vetoes import vetoes_of
 from resp_agent.errors import UserError
-from resp_agent.generator.training import FINAL, UNFINISHED
+from resp_agent.generator.training import FINAL
 from resp_agent.generator.vocos_training import OWN
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import read_progress
@@ -168,7 +168,7 @@ def _trainings(job: CurriculumJob, folders: Folders, corpus: Corpus | None) -> I
         if part == OWN:
             there, begun = folder / OWN, folder / f"{OWN}.unfinished"
         else:
-            there, begun = folder / FINAL, folder / UNFINISHED / part
+            there, begun = folder / FINAL, folder / f"{FINAL}.{part}.unfinished"
         yield Training(part, steps, _done(there, begun, steps), str(folder))
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from jobs.console import Console
 from jobs.exits import run_job
-from jobs.options import SETTINGS, Flat, parse_job, refuse_disposable, stored_identity
+from jobs.options import SETTINGS, Flat, parse_job, refuse_disposable, spelt_out, stored_identity
 from jobs.policy_file import write_policy
 from jobs.search.space import Candidate
 from jobs.search.study import COMPLETE, FAILED, PolicyStudy, Tried
@@ -250,6 +250,7 @@ def _differing(settings: Settings) -> dict:
 
 def parse(argv: list[str] | None) -> TuneJob:
     """A search from the command line; see `parse_job`."""
+    argv = spelt_out(sys.argv[1:] if argv is None else argv)
     job = parse_job(TuneJob, "resp-agent tune", argv, _begun, _identity)
     refuse_disposable(job, job.first)
     return job

@@ -2,9 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from resp_agent.settings.checks import refuse
 
@@ -100,7 +98,7 @@ class EncoderSettings:
 class DiagnoserSettings:
     """The diagnoser: which system it is, what it hears and reads, and how it is trained."""
 
-    system: Annotated[str, tyro.conf.arg(aliases=["--diagnoser"])] = "weaving"
+    system: str = "weaving"
     """A name of `resp_agent.diagnoser.systems.SYSTEMS`, or a class of your own as module:Class."""
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     centre: Literal["corpus", "recording"] = "corpus"

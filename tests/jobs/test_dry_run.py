@@ -91,8 +91,8 @@ def test_first_trainings_that_are_there_or_begun_are_not_needed_again(tmp_path, 
     settings = smoke()
     folders = Folders.of("run", "kept")
     corpus = resolve_corpus(settings, folders.corpus(settings))
-    write_whole(folders.generator(settings, corpus) / "unfinished" / "planner", lambda folder: None, {"step": 6})
-    write_whole(folders.generator(settings, corpus) / "unfinished" / "flow", lambda folder: None, {"step": 3})
+    write_whole(folders.generator(settings, corpus) / "weights.planner.unfinished", lambda folder: None, {"step": 6})
+    write_whole(folders.generator(settings, corpus) / "weights.flow.unfinished", lambda folder: None, {"step": 3})
     flags = ("--preset", "smoke", "--out", "run", "--first", "kept")
     left = {one.part: one.left for one in plan_of(parse(list(flags))).trainings}
     assert left == {"diagnoser": 6, "planner": 0, "flow": 3}

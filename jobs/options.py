@@ -29,7 +29,7 @@ class CurriculumJob:
     """A curriculum run: a first training of generator and diagnoser, then rounds of synthesis and learning until the
     budget is spent, then the score on the untouched test split."""
 
-    policy: str = "weakness"
+    policy: str = "thinker"
     """What chooses requests, with parameters as in `thinker:temperature=0.2`; your own as module:Class; or a file that
     `tune` wrote, which brings settings too. `none` runs the same rounds and optimizer steps without synthesis."""
     out: str | None = None

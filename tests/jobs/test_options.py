@@ -16,7 +16,7 @@ def test_the_preset_gives_what_no_flag_names_and_the_last_flag_counts():
     assert (job.settings.curriculum.budget, job.settings.curriculum.rounds, job.settings.seed) == (7, 2, 5)
     assert job.settings.generator.kind == "oracle"
     assert job.settings.diagnoser == smoke().diagnoser
-    assert job.folder.name.endswith("-weakness-5")
+    assert job.folder.name.endswith("-thinker-5")
     assert job.folder.parent == Path("runs")
 
 

@@ -59,6 +59,8 @@ def contents(folder: Path) -> dict[str, str]:
     ("flags", "parts"),
     [
         (["--policy", "guess"], ["'guess'", "weakness"]),
+        (["--policy", "thinker:temperature=0"], ["temperature 0.0", "above 0"]),
+        (["--policy", "llm"], ["needs a model"]),
         (["--budget", "0"], ["budget of 0", "at least 1", "--policy none"]),
         (["--preset", "huge"], ["'huge'", "smoke"]),
         (["--generators", "0"], ["at least one generator worker"]),

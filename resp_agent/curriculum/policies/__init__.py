@@ -62,7 +62,10 @@ def check_choice(text: str) -> str:
         UserError: it does not; the sentence says what there is.
     """
     choice = parse_choice(text)
-    fitting(choice, policy_class(choice.name))
+    given = fitting(choice, policy_class(choice.name))
+    if not is_own(choice.name):
+        # Built once to see whether it refuses a value: later would be after the first trainings.
+        policy_class(choice.name)(("a label", "another"), ("a style",), 1, 1, **given)
     return text
 
 

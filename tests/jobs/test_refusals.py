@@ -181,7 +181,7 @@ def test_a_run_that_failed_in_a_round_keeps_what_it_had_and_is_not_mixed_with_an
     sentence = said(REFUSED, "--resume", run, "--budget", "11", "--seed", "3")
     assert "budget was 12 and is 11" in sentence
     assert "seed was 0 and is 3" in sentence
-    assert "policy was weakness and is random" in said(REFUSED, "--resume", run, "--policy", "random")
+    assert "policy was thinker and is random" in said(REFUSED, "--resume", run, "--policy", "random")
 
     changed = [replace(one, narrative=one.narrative + " Afebrile.") for one in recordings]
     shutil.rmtree(corpus)

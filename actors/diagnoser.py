@@ -1,6 +1,7 @@
 """The diagnoser's gang: ranks that live, learn and, if one dies, are rebuilt together."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from actors.cluster import release, reserve, within
 from actors.failures import unwrapped
+from actors.metrics import count
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
@@ -40,12 +42,17 @@ class DiagnoserWorker:
         os.environ.update(
             RANK=str(rank), LOCAL_RANK="0", WORLD_SIZE=str(world), MASTER_ADDR=address[0], MASTER_PORT=str(address[1])
         )
+        self._run, self._rank = folders.workspace.name, rank
         beacon = Beacon(folders.progress, f"diagnoser-{rank}")
         self._learner = Learner(settings, corpus, beacon, folders.features)
 
     def call(self, method: str, argument: Any) -> Any:
         """Forwards to `Learner`."""
-        return getattr(self._learner, method)(argument)
+        began = time.monotonic()
+        result = getattr(self._learner, method)(argument)
+        if self._rank == 0 and method != "assess":
+            count("resp_learning_seconds", self._run, time.monotonic() - began)
+        return result
 
 
 class Gang:
@@ -80,6 +87,7 @@ class Gang:
                     return _all([rank.call.remote(method, argument) for rank in self._ranks])[0]
             except RayActorError:
                 # The others wait in a collective for the one that died.
+                count("resp_restarts", self._folders.workspace.name, len(self._ranks))
                 self._disband()
         raise RunFailed(
             f"the diagnoser's gang died {REBUILDS} times in {method!r}: see the workers' logs; "

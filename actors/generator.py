@@ -7,6 +7,7 @@ from ray.util import ActorPool
 
 from actors.cluster import release, reserve, within
 from actors.failures import unwrapped
+from actors.metrics import count, show
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
@@ -36,6 +37,9 @@ class GeneratorWorker:
 
     def __init__(self, settings: Settings, corpus: Path, folder: Path, folders: Folders, number: int):
         set_threads(settings.threads)
+        self._run = folders.workspace.name
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            count("resp_restarts", self._run)
         beacon = Beacon(folders.progress, f"generator-{number}")
         self._studio = LocalStudio(settings, corpus, folder, folders.workspace, beacon)
 
@@ -43,7 +47,10 @@ class GeneratorWorker:
         self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
     ) -> list[Shard]:
         """See `LocalStudio.synthesize`; with no request it loads the generator."""
-        return self._studio.synthesize(requests, diagnoser, generator)
+        shards = self._studio.synthesize(requests, diagnoser, generator)
+        count("resp_clips_synthesized", self._run, sum(len(shard.clip_ids) for shard in shards))
+        count("resp_synthesis_seconds", self._run, sum(shard.cost_s for shard in shards))
+        return shards
 
     def refresh(self, refresh: Refresh) -> Checkpoint:
         """See `LocalStudio.refresh`. A killed one is retried and goes on from its last checkpoint."""
@@ -81,10 +88,16 @@ class RayStudio:
         self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
     ) -> list[Shard]:
         """Each request's shard, in the order of the requests, however they were shared out."""
+        run = self._folders.workspace.name
         with unwrapped():
             self._open()
+            show("resp_queue", run, len(requests))
+            shards: list[Shard] = []
             made = self._pool.map(lambda worker, request: worker.make.remote([request], diagnoser, generator), requests)
-            return [shard for shards in made for shard in shards]
+            for some in made:
+                shards += some
+                show("resp_queue", run, len(requests) - len(shards))
+            return shards
 
     def refresh(self, refresh: Refresh) -> Checkpoint:
         """The generator refreshed by one of the workers, while the others wait."""

@@ -3,6 +3,7 @@
 from actors.cluster import connect, knock
 from actors.diagnoser import Gang
 from actors.generator import RayStudio
+from actors.metrics import show
 from resp_agent.corpus.resolve import resolve_corpus
 from resp_agent.curriculum.episode import EpisodeLab
 from resp_agent.curriculum.folders import Folders
@@ -16,5 +17,6 @@ def ray_lab(settings: Settings, workspace: str, first: str | None = None, place:
     knock()
     corpus = resolve_corpus(settings, folders.corpus(settings))
     connect()
+    show("resp_quarantined", folders.workspace.name, corpus.quarantined)
     studio = RayStudio(settings, place, corpus.path, folders.generator(settings, corpus), folders)
     return EpisodeLab(settings, folders, corpus, studio, Gang(settings, place, corpus.path, folders))

@@ -1,5 +1,6 @@
 """What a run has to show for its rounds so far: journal, assessments, times, progress lines."""
 
+import sys
 import time
 from dataclasses import asdict
 
@@ -65,6 +66,7 @@ class Rounds:
         self.run.commit(entry, self.assessments)
         self.journal.append(entry)
         self._draw(entry, assessment)
+        self._show(entry)
         curriculum = self._settings.curriculum
         reason = short_reason(entry, assessment.labels, assessment.styles)
         self.console.round(entry, curriculum.rounds, self.clips, curriculum.budget, reason)
@@ -72,6 +74,14 @@ class Rounds:
     def close(self) -> None:
         """Ends the event file."""
         self._board.close()
+
+    def _show(self, entry: dict) -> None:
+        """To the cluster's dashboards. A run in one process never imports Ray for it."""
+        if "ray" in sys.modules:
+            from actors.metrics import show
+
+            show("resp_macro_f1", self.run.path.name, entry["valid_macro_f1"])
+            show("resp_reward", self.run.path.name, entry["reward"])
 
     def _draw(self, entry: dict, assessment: Assessment) -> None:
         number = entry["round"]

@@ -11,7 +11,7 @@ from resp_agent.metrics.paired import paired
 from resp_agent.published import SOURCE, published
 from resp_agent.report.planners_figure import PlannerRecord
 from resp_agent.report.terminal import text_table, wrapped
-from resp_agent.report.words import MISSING, score
+from resp_agent.report.words import MISSING, brief, score
 
 MARGIN = 0.02
 """How far below another planner's score a planner's may lie and still count as no worse."""
@@ -154,12 +154,12 @@ def printed(title: str, rows: Sequence[PlannerFigures], sentences: Sequence[str]
             (
                 row.name,
                 _with_deviation(row.mean(), row.deviation()),
-                score(line.get("macro_f1")),
-                score(row.mean("tail_f1")),
-                score(line.get("tail_f1")),
-                score(row.mean("accuracy")),
-                f"{gap.mean:+.3f}" if gap else MISSING,
-                f"{gap.low:+.3f} to {gap.high:+.3f}" if gap else MISSING,
+                brief(line.get("macro_f1")),
+                brief(row.mean("tail_f1")),
+                brief(line.get("tail_f1")),
+                brief(row.mean("accuracy")),
+                brief(gap.mean, sign=True) if gap else MISSING,
+                f"{brief(gap.low, sign=True)} to {brief(gap.high, sign=True)}" if gap else MISSING,
                 f"{row.share:.0%}" if row.share is not None else MISSING,
                 str(len(row.results)),
             )
@@ -212,7 +212,7 @@ def _row(row: PlannerFigures) -> dict:
 
 
 def _with_deviation(mean: float, deviation: float) -> str:
-    return score(mean) + (f" ± {deviation:.3f}" if math.isfinite(deviation) else "")
+    return brief(mean) + (f" ± {brief(deviation)}" if math.isfinite(deviation) else "")
 
 
 def _percent(share: float, digits: int = 0) -> str:

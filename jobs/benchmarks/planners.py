@@ -152,8 +152,8 @@ def _notes(job: PlannersBenchmark, results: Results) -> list[str]:
         "contains zero the rows are not separated; tail-F1 is of the rarer half of the labels",
         "training-cells: validation holds no label in a style that training lacks it in; train+valid: trained on all "
         "of validation but one recording of a label; style-transfer: clips by equalising, no model",
-        "the paper's figures are of its own corpus and of 50,000 clips (30,000 for rare-only to rare-x-hard-domain, where "
-        "its thinker has .541): orders can be compared, values cannot",
+        "the paper's figures are of its own corpus and of 50,000 clips (30,000 for rare-only to rare-x-hard-domain, "
+        "where its thinker has .541): orders can be compared, values cannot",
     ]
     if not any(results.values()):
         notes.append("no row is done")

@@ -206,7 +206,7 @@ def leaves(data: dict, prefix: str = "") -> dict:
 
 def refuse_disposable(job: Any, first: str | None = None) -> None:
     """Raises UserError where a submitted job (with `out`, `resume`, `settings`) names places that go away with it."""
-    out, corpus = job.out or job.resume, job.settings.corpus
+    out, corpus = job.resume or job.out, job.settings.corpus
     if submitted() and out is None:
         raise UserError("a submitted job needs --out with an absolute path: its working directory goes away")
     paths = [path for _, path in split_sources([corpus])] if "=" in corpus else [corpus] if corpus != EMBEDDED else []

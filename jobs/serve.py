@@ -79,7 +79,8 @@ class ServeJob:
     def __post_init__(self):
         refuse(not 0 <= self.port < 65_536, f"port {self.port} is none: give --port 0 to 65535")
         refuse(
-            self.diagnosers < 1 or self.generators < 1, "a service needs a replica of each: give --diagnosers at least 1"
+            self.diagnosers < 1 or self.generators < 1,
+            "a service needs a replica of each: give at least 1",
         )
         refuse(self.batch < 1, f"batches of {self.batch} are none: give --batch at least 1")
         refuse(

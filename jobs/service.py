@@ -59,7 +59,6 @@ class Service:
         with suppress(RayError, RayServeException, TimeoutError, RuntimeError):
             if self._handle is not None:
                 self._handle.drain.remote(self._job.drain_s).result(timeout_s=self._job.drain_s + 5)
-                serve.delete(NAME)
         with suppress(RayError, RayServeException, TimeoutError, RuntimeError):
             serve.shutdown()
         ray.shutdown()

@@ -233,7 +233,7 @@ class Ingress:
         self._safety.draining = True
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_s
-        while self._safety.bodies or self._batches.running:
+        while self._safety.open or self._batches.running:
             if loop.time() > until:
                 return False
             await asyncio.sleep(DRAIN_POLL_S)

@@ -55,6 +55,7 @@ class GeneratorReplica:
         self._generator = make_generator(self._settings, self._train, Path(studio.folder))
         if studio.refreshed:
             self._generator.use(Checkpoint(**studio.refreshed))
+        self._labels, self._styles = ({getattr(one, name) for one in self._train} for name in ("label", "style"))
         self._simulated, self._real = studio.simulated, real
         self._worker = ThreadPoolExecutor(1, "generator")
         self._probe = self._probed()
@@ -112,6 +113,11 @@ class GeneratorReplica:
 
     def _clips(self, asked: Asked) -> list[Recording]:
         generator, style = self._generator, asked.style
+        # What was sent is not repeated: it may be anything.
+        if asked.label not in self._labels:
+            raise UserError("no training recording has that label: choose one of /v1/labels")
+        if style is not None and style not in self._styles:
+            raise UserError("no training recording has that style: choose one of /v1/styles, or send style_reference")
         if asked.reference is not None:
             if not isinstance(generator, PlannedGenerator):
                 raise UserError("this generator takes no style reference: name one of /v1/styles")

@@ -60,8 +60,9 @@ class Safety:
         self._app, self._limits, self._metrics = app, limits, metrics
         self._digest, self._hosts, self._origins = digest, frozenset(hosts), frozenset(origins)
         self._buckets: dict[str, tuple[float, float]] = {}
-        self.bodies = 0
-        """Requests with a body that are held right now."""
+        self._bodies = 0
+        self.open = 0
+        """Requests to `/v1` that are not answered yet."""
         self.draining = False
         """Whether new requests are turned away."""
 
@@ -72,7 +73,8 @@ class Safety:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        request = _Answer(scope, send, self._metrics)
+        request, counted = _Answer(scope, send, self._metrics), scope["path"].startswith("/v1")
+        self.open += counted
         refusal = self._refusal(scope)
         try:
             if refusal:
@@ -87,6 +89,7 @@ class Safety:
             LOG.error("request %s failed: %s at %s", request.id, type(problem).__name__, frames)
             await request.refuse(500, "the service failed at this request: try again, or tell its operator the id")
         finally:
+            self.open -= counted
             request.done()
 
     def _refusal(self, scope) -> tuple[int, str] | tuple[int, str, dict] | None:
@@ -98,6 +101,8 @@ class Safety:
         origin = headers.get(b"origin", b"").decode("latin-1")
         if origin and scope["method"] != "GET" and urlsplit(origin).netloc != host and origin not in self._origins:
             return 403, "other pages may not use this service: open its own page"
+        if self.draining and path.startswith(("/v1", "/readyz")):
+            return 503, "the service is stopping: try again soon", {"retry-after": "5"}
         if not path.startswith("/v1"):
             return None
         if wait_s := self._wait_s((scope.get("client") or ("",))[0]):
@@ -105,8 +110,6 @@ class Safety:
             return 429, f"more than {self._limits.rate_per_s:g} requests a second: wait {wait_s:.1f} s", headers
         if self._digest and not _allowed(headers.get(b"authorization", b""), self._digest):
             return 401, "a bearer token is needed: send Authorization: Bearer <token>", {"www-authenticate": "Bearer"}
-        if self.draining:
-            return 503, "the service is stopping: try again soon", {"retry-after": "5"}
         return None
 
     def _wait_s(self, client: str) -> float:
@@ -129,14 +132,14 @@ class Safety:
             await request.refuse(400, "the Content-Length is no number: leave it out, or correct it")
         elif claimed is not None and int(claimed) > most:
             await request.refuse(413, _too_large(most))
-        elif self.bodies >= self._limits.at_once:
+        elif self._bodies >= self._limits.at_once:
             await request.refuse(503, "the service is busy: try again soon", {"retry-after": "1"})
         else:
-            self.bodies += 1
+            self._bodies += 1
             try:
                 await self._held(scope, receive, request, most)
             finally:
-                self.bodies -= 1
+                self._bodies -= 1
 
     async def _held(self, scope, receive, request: "_Answer", most: int) -> None:
         body, more = bytearray(), True
@@ -176,11 +179,10 @@ class _Answer:
         if message["type"] == "http.response.start":
             self._status = message["status"]
             given = {name.lower() for name, _ in message.get("headers", [])}
-            added = HEADERS | {"x-request-id": self.id}
             message = message | {
                 "headers": [
                     *message.get("headers", []),
-                    *((k.encode(), v.encode()) for k, v in added.items() if k.encode() not in given),
+                    *((k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in given),
                 ]
             }
         await self._send(message)

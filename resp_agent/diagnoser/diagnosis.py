@@ -109,7 +109,7 @@ class Diagnoser:
         return self.together([Heard(recording, waveform, self._text)])[0]
 
     def together(self, heard: Sequence[Heard]) -> list[Diagnosis]:
-        """Diagnoses in the order of what was heard, scored in one batch; none depends on its neighbours beyond rounding."""
+        """Diagnoses in the order of what was heard, scored in one batch. None depends on the others beyond rounding."""
         with threads(self.settings.threads):
             encoded = self._encoder.encode([one.waveform for one in heard])
             examples = [self._example(one, frames) for one, frames in zip(heard, encoded, strict=True)]

@@ -24,8 +24,6 @@ def word_relevance(
     found = list(_WORD.finditer(text))[:MOST_WORDS]
     if not found:
         return ()
-    without = [
-        replace(example, text=inputs.encode(f"{text[: word.start()]} {text[word.end() :]}")) for word in found
-    ]
+    without = [replace(example, text=inputs.encode(f"{text[: word.start()]} {text[word.end() :]}")) for word in found]
     logits = score(model, inputs, [example, *without])[:, label]
     return tuple((word.group(), float(logits[0] - left)) for word, left in zip(found, logits[1:], strict=True))

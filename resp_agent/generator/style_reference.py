@@ -28,7 +28,9 @@ def in_style_of(generator: PlannedGenerator, waveform: np.ndarray) -> tuple[Plan
     material = generator.models.material
     log_mel = waveform_log_mel(waveform, material.audio)
     if len(log_mel) < 2:
-        raise UserError(f"the style reference lasts {len(waveform) / SAMPLE_RATE_HZ:.3f} s, less than two frames: give more")
+        raise UserError(
+            f"the style reference lasts {len(waveform) / SAMPLE_RATE_HZ:.3f} s, less than two frames: give more"
+        )
     name = f"{REFERENCE}-{audio_id(waveform)[:8]}"
     heard = Recording(
         id=audio_id(waveform),

@@ -146,17 +146,17 @@ def test_a_recording_beyond_the_limit_of_seconds_is_refused(diagnoser):
 def test_a_diagnoser_that_answers_otherwise_than_at_first_is_not_healthy(served):
     replica = DiagnoserReplica(served, Limits())
     together(replica.check_health())
+    replica._diagnoser.temperature *= 2
     with pytest.raises(RuntimeError, match="fixed sound"):
-        replica._diagnoser.temperature *= 2
         together(replica.check_health())
 
 
 def test_a_generator_that_answers_otherwise_than_at_first_is_not_healthy(served):
     replica = GeneratorReplica(served.studio)
     together(replica.check_health())
+    for weights in replica._generator.models.flow.parameters():
+        weights.data.add_(0.1)
     with pytest.raises(RuntimeError, match="fixed request"):
-        for weights in replica._generator.models.flow.parameters():
-            weights.data.add_(0.1)
         together(replica.check_health())
 
 

@@ -126,7 +126,7 @@ def build(
         how.diagnoser_gpus,
         how.diagnosers,
         how.most_diagnosers,
-        2 * how.batch,
+        2 * max(how.batch, BATCH),
         how.diagnoser_queue,
     ).bind(served, limits, how.batch)
     generator = None

@@ -20,7 +20,10 @@ import numpy as np
 import psutil
 import soundfile
 
+from jobs import serve as serve_job
+from jobs.console import Console
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
+from resp_agent.diagnoser.diagnosis import Diagnoser, Heard
 from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed
 from resp_agent.randomness import stream
@@ -28,6 +31,8 @@ from resp_agent.settings.checks import refuse
 
 START_S, STOP_S, WARM = 300.0, 120.0, 20
 PERCENTILES = (50, 90, 99)
+MODEL_S = 2.0
+"""Seconds for which the model alone is measured, each way."""
 UPLOADS = 16
 """Different recordings that are sent, again and again."""
 
@@ -62,7 +67,9 @@ class ServeBenchmark:
 
 def serve(job: ServeBenchmark) -> int:
     """Prints what each part came to; exit code 0."""
-    uploads, found = _uploads(job.seconds), {}
+    uploads = _uploads(job.seconds)
+    folder = serve_job.found(serve_job.ServeJob(run=job.run, diagnoser=job.diagnoser), Console()).diagnoser
+    found = {"model": _model(Path(folder), job)}
     with _service(job, job.batch) as (url, process):
         before = _memory_mb(process)
         found["batched"] = _part(url, job, uploads, job.at_once)
@@ -71,15 +78,39 @@ def serve(job: ServeBenchmark) -> int:
     with _service(job, 1) as (url, _):
         found["single"] = _part(url, job, uploads, job.at_once)
     found["ratio"] = found["batched"]["answers_per_s"] / found["single"]["answers_per_s"]
+    model = found["model"]
+    print(
+        f"the model alone: {model['batched_per_s']:.1f} recordings a second with batching, {model['single_per_s']:.1f} "
+        f"one by one ({model['ratio']:.2f} times)"
+    )
     for name in ("batched", "single", "overload"):
         print(f"{name}: {_line(found[name])}")
     memory = found["memory_mb"]
-    print(f"batching answers {found['ratio']:.2f} times as many a second; memory {memory['before']:.0f} MB at first, "
-          f"{memory['after']:.0f} MB after")  # fmt: skip
+    print(
+        f"batching answers {found['ratio']:.2f} times as many a second; memory {memory['before']:.0f} MB at first, "
+        f"{memory['after']:.0f} MB after"
+    )
     if job.json:
         write_atomic(Path(job.json), (json.dumps(found, indent=2) + "\n").encode())
         print(f"wrote {Path(job.json).resolve()}")
     return 0
+
+
+def _model(folder: Path, job: ServeBenchmark) -> dict:
+    """Recordings that the model diagnoses a second, without the service around it."""
+    diagnoser, rates = Diagnoser(folder), {}
+    samples = round(job.seconds * SAMPLE_RATE_HZ)
+    draws = (stream("benchmark", "serve", number).standard_normal(samples) for number in range(job.batch))
+    heard = [Heard(str(n), 0.1 * one.astype(np.float32), None, job.explain) for n, one in enumerate(draws)]
+    for name, parts in (("batched", [heard]), ("single", [[one] for one in heard])):
+        diagnoser.together(parts[0])
+        began, done = time.monotonic(), 0
+        while time.monotonic() - began < MODEL_S:
+            for part in parts:
+                diagnoser.together(part)
+            done += len(heard)
+        rates[f"{name}_per_s"] = done / (time.monotonic() - began)
+    return rates | {"ratio": rates["batched_per_s"] / rates["single_per_s"]}
 
 
 def summary(statuses: list[int], latencies_s: list[float], wall_s: float) -> dict:

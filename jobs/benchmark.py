@@ -30,6 +30,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "jobs.benchmarks.generator_speed:GeneratorSpeedBenchmark:speed_generator",
         "audio a second against the plain path",
     ),
+    "serve": ("jobs.benchmarks.serve:ServeBenchmark:serve", "the service under load, batched, single and overloaded"),
     "corpus": ("jobs.benchmarks.corpus:CorpusBenchmark:corpus", "decoding to Parquet against a plain loop"),
 }
 """Verb -> (`module:class of its flags:function` that takes an instance and returns the exit code, a line of help)."""

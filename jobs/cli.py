@@ -22,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "veto": ("jobs.veto:main", "reject clips after listening: they are never learned from again"),
     "evaluate": ("jobs.evaluate:main", "score a diagnoser on a split of a corpus"),
     "diagnose": ("jobs.diagnose:main", "say what recordings sound like, how surely, and where in the audio"),
+    "serve": ("jobs.serve:main", "answer over HTTP: a page, diagnoses, clips"),
     "ground": ("jobs.ground:main", "say where in a recording a phrase is heard"),
     "import-weights": ("jobs.weights:main_import", "turn released checkpoints into this project's, strictly"),
     "verify": ("jobs.weights:main_verify", "run released checkpoints against the outputs expected of them"),

@@ -1,5 +1,6 @@
-"""A stored diagnoser at work: one recording in, a diagnosis out."""
+"""A stored diagnoser at work: recordings in, diagnoses out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,12 +9,27 @@ import numpy as np
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.diagnoser.attribution import Attribution, attribute
 from resp_agent.diagnoser.inputs import Example
+from resp_agent.diagnoser.occlusion import word_relevance
 from resp_agent.diagnoser.scoring import score, softmax
 from resp_agent.diagnoser.stored import load_diagnoser, read_settings
 from resp_agent.encoders import make_encoder
 from resp_agent.errors import UserError
 from resp_agent.threads import threads
 from resp_agent.training.distributed import device
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a diagnosis is asked of."""
+
+    id: str
+    """Of the recording."""
+    waveform: np.ndarray = field(repr=False)
+    """(samples,) float32 at 16 kHz."""
+    text: str | None = field(default=None, repr=False)
+    """What is known of the patient, in words; None: the text is withheld."""
+    explain: bool = True
+    """Whether to say where the diagnosis comes from, which takes several times as long as the diagnosis."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,9 @@ class Diagnosis:
     probabilities: dict[str, float]
     """Of every label, calibrated on validation."""
     attribution: Attribution | None = field(repr=False)
-    """Where in the audio the likeliest label comes from; None where the system takes no audio."""
+    """Where in the audio the likeliest label comes from; None where the system takes no audio or nobody asked."""
+    words: tuple[tuple[str, float], ...] = field(default=(), repr=False)
+    """Words of the text, each with how far the label's logit falls without it; empty where no text is read."""
 
     @property
     def label(self) -> str:
@@ -71,31 +89,52 @@ class Diagnoser:
         Raises:
             UserError: there is no diagnoser in the folder, or it cannot read what it is given.
         """
-        self._settings = read_settings(folder)
-        model, self.inputs, self.temperature = load_diagnoser(folder, self._settings)
-        if text and not model.reads:
-            raise UserError(f"the system {self._settings.diagnoser.system!r} reads no text: leave out --text")
-        if not text and not model.hears:
-            raise UserError(f"the system {self._settings.diagnoser.system!r} reads text alone: give --text")
+        self.settings = read_settings(folder)
+        model, self.inputs, self.temperature = load_diagnoser(folder, self.settings)
+        self.hears, self.reads = model.hears, model.reads
         self._model = model.to(device())
-        self._encoder = make_encoder(self._settings.diagnoser.encoder, self._settings.audio)
-        self._text = self.inputs.encode(text) if text else ()
+        self._encoder = make_encoder(self.settings.diagnoser.encoder, self.settings.audio)
+        self._text = text or None
+        self.refuse(self._text)
+
+    def refuse(self, text: str | None) -> None:
+        """Raises UserError where the system reads no text and there is one, or reads text alone and there is none."""
+        if text and not self.reads:
+            raise UserError(f"the system {self.settings.diagnoser.system!r} reads no text: leave out --text")
+        if not text and not self.hears:
+            raise UserError(f"the system {self.settings.diagnoser.system!r} reads text alone: give --text")
 
     def __call__(self, recording: str, waveform: np.ndarray) -> Diagnosis:
         """The diagnosis of (samples,) audio at 16 kHz by its id; windows cover the whole of it and are pooled."""
-        with threads(self._settings.threads):
-            frames = self._encoder.encode([waveform])[0]
-            centre = frames.mean(axis=0) if self.inputs.centre == "recording" else None
-            example = Example(recording, frames, self._text, label=-1, style=-1, centre=centre)
-            probabilities = softmax(score(self._model, self.inputs, [example]), self.temperature)[0]
-            found = None
-            if self._model.hears:
-                label, moment_ms = int(probabilities.argmax()), self._settings.diagnoser.token_ms
-                found = attribute(self._model, self.inputs, example, label, moment_ms)
+        return self.together([Heard(recording, waveform, self._text)])[0]
+
+    def together(self, heard: Sequence[Heard]) -> list[Diagnosis]:
+        """Diagnoses in the order of what was heard, scored in one batch. None depends on the others beyond rounding."""
+        with threads(self.settings.threads):
+            encoded = self._encoder.encode([one.waveform for one in heard])
+            examples = [self._example(one, frames) for one, frames in zip(heard, encoded, strict=True)]
+            probabilities = softmax(score(self._model, self.inputs, examples), self.temperature)
+            return [
+                self._diagnosis(one, example, row)
+                for one, example, row in zip(heard, examples, probabilities, strict=True)
+            ]
+
+    def _example(self, heard: Heard, frames: np.ndarray) -> Example:
+        text = self.inputs.encode(heard.text) if heard.text else ()
+        centre = frames.mean(axis=0) if self.inputs.centre == "recording" else None
+        return Example(heard.id, frames, text, label=-1, style=-1, centre=centre)
+
+    def _diagnosis(self, heard: Heard, example: Example, probabilities: np.ndarray) -> Diagnosis:
+        attribution, words, label = None, (), int(probabilities.argmax())
+        if heard.explain and self.hears:
+            attribution = attribute(self._model, self.inputs, example, label, self.settings.diagnoser.token_ms)
+        if heard.explain and self.reads and heard.text:
+            words = word_relevance(self._model, self.inputs, example, heard.text, label)
         return Diagnosis(
-            id=recording,
-            duration_s=len(waveform) / SAMPLE_RATE_HZ,
+            id=heard.id,
+            duration_s=len(heard.waveform) / SAMPLE_RATE_HZ,
             windows=len(self.inputs.windows(example)),
             probabilities=dict(zip(self.inputs.labels, probabilities.tolist(), strict=True)),
-            attribution=found,
+            attribution=attribution,
+            words=words,
         )

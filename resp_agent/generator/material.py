@@ -1,5 +1,6 @@
 """What the generator learns from and refers to: the training split's log-mels, and the style bank."""
 
+import copy
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields
@@ -27,6 +28,9 @@ from resp_agent.generator.style import (
 from resp_agent.generator.vocoder import power_above
 from resp_agent.settings import AudioSettings
 from resp_agent.taxonomy import CONTROL
+
+NO_LABEL = ""
+"""Of a recording that serves as a style reference only."""
 
 
 class StyleBank:
@@ -77,6 +81,22 @@ class StyleBank:
         if name not in self.styles:
             raise UserError(f"no training recording has the style {name!r}: choose one of {', '.join(self.names)}")
         return self.styles[name]
+
+    def with_style(self, style: Style, reference: int, patient: str) -> "StyleBank":
+        """This bank and another style, standardised as those that it was fitted on.
+
+        Args:
+            reference: index of the style's only recording, which is the last one and of `NO_LABEL`.
+            patient: whose it is.
+        """
+        wider = copy.copy(self)
+        wider.styles = self.styles | {style.name: style}
+        wider.names = tuple(wider.styles)
+        wider.label_levels = self.label_levels | {NO_LABEL: 0.0}
+        wider._patients = [*self._patients, patient]
+        wider._members = self._members | {style.name: [reference]}
+        wider._controls = self._controls | {style.name: []}
+        return wider
 
     def vector(self, name: str) -> np.ndarray:
         """(2M,) float32: the style's response and noise, standardised over the styles."""

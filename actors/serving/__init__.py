@@ -1,0 +1,1 @@
+"""The online service: an ingress, diagnosers and generators on Ray Serve."""

@@ -2,7 +2,7 @@
 
 import { canRecord, record } from "./audio.js";
 import { post } from "./api.js";
-import { Waiting, bar, byId, bytes, capital, make, percent, percentFine, seconds } from "./dom.js";
+import { Waiting, bar, byId, bytes, capital, firstInvalid, make, percent, percentFine, seconds } from "./dom.js";
 import { clear, listenTo, showSound } from "./picture.js";
 
 const CLINICAL = ["age_years", "sex", "site", "symptoms", "history"];
@@ -26,8 +26,12 @@ export function startDiagnose(limits) {
     byId("chosen").textContent = `Chosen: ${chosen.name}, ${bytes(chosen.size)}.`;
   };
   byId("file").addEventListener("change", (event) => take(event.target.files[0]));
-  takeDrops(byId("drop"), take);
-  wireMicrophone(waiting, take, limits);
+  const takeOther = (chosen) => {
+    byId("file").value = ""; // or it would name another file
+    take(chosen);
+  };
+  takeDrops(byId("drop"), takeOther);
+  wireMicrophone(waiting, takeOther, limits);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -36,6 +40,8 @@ export function startDiagnose(limits) {
       byId("file").focus();
       return;
     }
+    const invalid = firstInvalid(form);
+    if (invalid) return waiting.complain(invalid);
     const sent = file;
     const answer = await waiting.run(`Diagnosing ${sent.name} …`, async (signal) => {
       const diagnosis = await post("/v1/diagnose", { file: sent, ...clinical(form) }, signal);
@@ -116,7 +122,7 @@ function resultOf(diagnosis, sound, name) {
   parts.push(
     make(
       "p",
-      { className: "none" },
+      { className: "none made" },
       `${seconds(diagnosis.seconds)} at ${diagnosis.sample_rate_hz.toLocaleString("en")} Hz · ` +
         `model ${diagnosis.fingerprint} · request ${diagnosis.request_id}`,
     ),
@@ -159,6 +165,6 @@ function readText({ narrative, words }) {
   return [
     text,
     make("p", {}, `Counted most: ${counted}.`),
-    make("p", { className: "none" }, "The darker a word's background and the thicker its line, the more it counted (0 to 1)."),
+    make("p", { className: "none" }, "The stronger a word's background and the thicker its line, the more it counted (0 to 1)."),
   ];
 }

@@ -27,6 +27,16 @@ export function bar(share) {
   return make("div", { className: "bar", "aria-hidden": "true" }, fill);
 }
 
+/** What is wrong with the first invalid field of a form, which gets the focus; null where all are right. */
+export function firstInvalid(form) {
+  const field = [...form.elements].find((element) => element.willValidate && !element.checkValidity());
+  if (!field) return null;
+  const folded = field.closest("details");
+  if (folded) folded.open = true;
+  field.focus();
+  return `${field.labels[0].firstChild.textContent.trim()}: ${field.validationMessage}`;
+}
+
 /**
  * Shows in one place of the page that it works, what went wrong, and that it is done.
  * The place has children .status (role status), .problem (role alert) and, where work can be cancelled, .cancel.

@@ -107,10 +107,10 @@ function draw(canvas, width, { sound, spectrogram, spanS, events, relevance }) {
   c.textAlign = "right";
   c.textBaseline = "middle";
   const [low, high] = [hzToMel(LOW_HZ), hzToMel(HIGH_HZ)];
-  c.fillText("Hz", LEFT - 5, top + 5);
+  c.fillText("Hz", LEFT - 5, top - 7);
   for (const hz of TICKS_HZ) {
     const y = bottom - ((hzToMel(hz) - low) / (high - low)) * (bottom - top);
-    if (y > top + 14) c.fillText(hz < 1000 ? `${hz}` : `${hz / 1000}k`, LEFT - 5, y);
+    c.fillText(hz < 1000 ? `${hz}` : `${hz / 1000}k`, LEFT - 5, y);
   }
   c.textBaseline = "top";
   const every = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((s) => across / (spanS / s) > 44) ?? 1200;
@@ -164,7 +164,7 @@ function legend(events, relevance) {
   const lines = [];
   if (relevance?.values.length) {
     lines.push(
-      make("p", { className: "none" }, "White line: how much each moment counted, from 0 at the bottom to 1 at the top. "),
+      make("p", { className: "none" }, "White line: how much each moment counted, from 0 at the bottom to 1 at the top."),
       make("p", {}, `Counted most: ${strongest(relevance)}.`),
     );
   }

@@ -2,7 +2,7 @@
 
 import { Sentence, getJson, post } from "./api.js";
 import { fromBase64 } from "./audio.js";
-import { Waiting, byId, capital, count, make, seconds } from "./dom.js";
+import { Waiting, byId, capital, count, firstInvalid, make, seconds } from "./dom.js";
 import { clear, listenTo, showSound } from "./picture.js";
 
 const OWN = ""; // the option of a style reference of the user's own
@@ -24,6 +24,8 @@ export function startSynthesize() {
       reference.focus();
       return;
     }
+    const invalid = firstInvalid(form);
+    if (invalid) return waiting.complain(invalid);
     const request = {
       label: label.value,
       ...(own ? { style_reference: reference.files[0] } : { style: style.value }),
@@ -42,7 +44,7 @@ export function startSynthesize() {
     const title = make("h2", { id: "clips-title", tabIndex: -1 }, `${capital(count(answer.made.clips.length, "clip"))} of ${label.value}`);
     clips.append(title);
     for (const clip of answer.made.clips) clips.append(await pair(clip, answer.beside));
-    clips.append(make("p", { className: "none" }, `Generator ${answer.made.fingerprint} · request ${answer.made.request_id}`));
+    clips.append(make("p", { className: "none made" }, `Generator ${answer.made.fingerprint} · request ${answer.made.request_id}`));
     title.focus();
   });
 

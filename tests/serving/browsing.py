@@ -42,7 +42,13 @@ for (const e of document.querySelectorAll("body *")) {
   const own = [...e.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
   if (!own || !e.checkVisibility() || e.disabled || e.closest("option, .unseen, noscript")) continue;
   const grounds = [];
-  for (let at = e; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
+  const { left, right, top, bottom } = e.getBoundingClientRect();
+  const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+  for (let at = e; at; at = at.parentElement) {
+    const box = at.getBoundingClientRect();
+    if (box.left <= x && x <= box.right && box.top <= y && y <= box.bottom)
+      grounds.unshift(getComputedStyle(at).backgroundColor);
+  }
   const style = getComputedStyle(e);
   const [a, b] = [luminance(over(grounds)), luminance(over([...grounds, style.color]))];
   const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -113,11 +113,12 @@ class Page:
     def until_text(self, selector: str, part: str) -> None:
         self.until(lambda: part in self.text(selector))
 
-    def media(self, width: int = 1280, scheme: str = "light") -> None:
+    def media(self, width: int = 1280, scheme: str = "light", motion: str = "no-preference") -> None:
         """A window so wide (a phone's below 640) in a light or a dark scheme."""
         size = {"width": width, "height": 844, "deviceScaleFactor": 2 if width < 640 else 1, "mobile": width < 640}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        asked = {"prefers-color-scheme": scheme, "prefers-reduced-motion": motion}
+        features = [{"name": name, "value": value} for name, value in asked.items()]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def picture(self, name: str) -> None:

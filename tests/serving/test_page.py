@@ -113,6 +113,21 @@ def test_what_the_microphone_hears_is_sent_as_wav(page, service):
     assert np.abs(waveform).max() > 0.05
 
 
+def test_a_dropped_file_is_sent(page, service):
+    drop = """
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File([new Uint8Array(arguments[0])], "dropped.mp3"));
+    const given = { dataTransfer, bubbles: true, cancelable: true };
+    for (const type of ["dragover", "drop"]) document.querySelector("#drop").dispatchEvent(new DragEvent(type, given));
+    """
+    page.js(drop, list(b"words, not audio"))
+    assert page.text("#chosen") == "Chosen: dropped.mp3, 1 kB."
+    page.find("#diagnose-form [type=submit]").click()
+    page.until_text("#diagnose-form .problem", "dropped.mp3 is not audio")
+    assert service.asked[-1][1]["file"] == ("dropped.mp3", b"words, not audio")
+    assert ["422" in line for line in page.console()] == [True]
+
+
 def test_faults_are_sentences_and_a_request_can_be_cancelled(page, service, tmp_path, breath):
     send, problem = page.find("#diagnose-form [type=submit]"), "#diagnose-form .problem"
     send.click()
@@ -132,6 +147,10 @@ def test_faults_are_sentences_and_a_request_can_be_cancelled(page, service, tmp_
     send.click()
     page.until_text("#diagnose-form .actions + .status", "Diagnosing breath.wav")
     page.picture("waiting")
+    turns = "return getComputedStyle(document.querySelector('.busy .status:not(:empty)'), '::before').animationName"
+    assert page.js(turns) == "turn"
+    page.media(motion="reduce")
+    assert page.js(turns) == "none"
     page.find("#diagnose-form .cancel").click()
     page.until_text("#diagnose-form .actions + .status", "Cancelled.")
     service.gate.set()

@@ -104,7 +104,8 @@ async function pair(clip, { recording, sound, sentence }) {
 }
 
 function side(kind, badge, facts) {
-  return make("div", { className: `side ${kind}` }, make("p", {}, make("span", { className: "badge" }, badge), ` ${facts.join(" · ")}`));
+  const said = make("p", { className: "none" }, facts.join(" · "));
+  return make("div", { className: `side ${kind}` }, make("p", {}, make("span", { className: "badge" }, badge)), said);
 }
 
 /** A name that says that the clip is synthetic wherever the file goes. */

@@ -14,14 +14,14 @@ import numpy as np
 import soundfile as sf
 from matplotlib.figure import Figure
 
-PAGE = files("actors.serving.page")
+PAGE = files("actors.serving") / "page"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 LABELS = {"control group": 120, "asthma": 60, "COPD": 24, "pneumonia": 8}
-STYLES = {"Littmann 3200": 140, "phone <b>": 72}
+STYLES = {"Littmann 3200": 140, "phone <b>": None}
 WORDS = ("A", "63-year-old", "man", "reports", "cough", "and", "fever.")
 MODEL = {
     "name": "tiny diagnoser",
@@ -114,7 +114,7 @@ class FakeService:
         try:
             info = sf.info(io.BytesIO(audio))
         except sf.LibsndfileError:
-            return 422, {"detail": f"{name} is not audio that can be read.", "request_id": "r-3"}
+            return 422, {"detail": f"{name} is not audio that can be read", "request_id": "r-3"}
         rows = zip(LABELS, (0.06, 0.61, 0.3, 0.03), strict=True)
         ordered = sorted(({"label": label, "probability": p} for label, p in rows), key=lambda row: -row["probability"])
         text = any(fields.get(name) for name in ("narrative", "age_years", "symptoms"))

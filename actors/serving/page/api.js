@@ -29,7 +29,8 @@ async function call(path, options = {}) {
 async function sentenceOf(response) {
   const body = await response.json().catch(() => ({}));
   const detail = typeof body.detail === "string" ? body.detail : `The service answered with error ${response.status}.`;
-  return body.request_id ? `${detail} (Request ${body.request_id}.)` : detail;
+  const sentence = /[.!?]$/.test(detail) ? detail : `${detail}.`;
+  return body.request_id ? `${sentence} (Request ${body.request_id}.)` : sentence;
 }
 
 export const getJson = async (path, options) => (await call(path, options)).json();

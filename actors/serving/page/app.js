@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { startDiagnose } from "./diagnose.js";
-import { Waiting, byId, count, make } from "./dom.js";
+import { Waiting, byId, count, make, whole } from "./dom.js";
 import { loadRuns } from "./runs.js";
 import { startSynthesize } from "./synthesize.js";
 
@@ -51,7 +51,7 @@ function showModel() {
 
 function countsTable(what, counts) {
   const body = Object.entries(counts).map(([name, n]) =>
-    make("tr", {}, make("th", { scope: "row" }, name), make("td", { className: "n" }, n.toLocaleString("en"))),
+    make("tr", {}, make("th", { scope: "row" }, name), make("td", { className: "n" }, whole(n))),
   );
   const head = make("tr", {}, make("th", { scope: "col" }, what), make("th", { scope: "col", className: "n" }, "Recordings"));
   return make("table", { className: "card" }, make("caption", { className: "unseen" }, `Training recordings by ${what.toLowerCase()}`), make("thead", {}, head), make("tbody", {}, ...body));

@@ -16,6 +16,7 @@ export function make(tag, properties = {}, ...children) {
 export const percent = (share) => `${Math.round(share * 100)} %`;
 export const percentFine = (share) => `${(share * 100).toFixed(1)} %`;
 export const seconds = (value) => `${value.toFixed(1)} s`;
+export const whole = (n) => (n === null ? "not known" : n.toLocaleString("en"));
 export const count = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 export const bytes = (n) => (n >= 2 ** 20 ? `${Math.round(n / 2 ** 20)} MB` : `${Math.ceil(n / 2 ** 10)} kB`);

@@ -49,8 +49,8 @@ export function startSynthesize() {
   });
 
   return (labels, styles, model) => {
-    fillSelect(label, labels.map((row) => [row.label, `${row.label} (${count(row.recordings, "recording")})`]));
-    fillSelect(style, styles.map((row) => [row.style, `${row.style} (${count(row.recordings, "recording")})`]));
+    fillSelect(label, labels.map((row) => [row.label, withCount(row.label, row.recordings)]));
+    fillSelect(style, styles.map((row) => [row.style, withCount(row.style, row.recordings)]));
     style.append(new Option("That of a recording of my own", OWN));
     howMany.max = model.limits.count;
     showReference();
@@ -60,6 +60,8 @@ export function startSynthesize() {
     }
   };
 }
+
+const withCount = (name, n) => (n === null ? name : `${name} (${count(n, "recording")})`);
 
 function fillSelect(select, options) {
   select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));

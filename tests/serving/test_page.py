@@ -71,7 +71,7 @@ def test_a_real_recording_is_diagnosed_and_the_answer_can_be_read(page, service,
     assert "Counted most: fever. (1.00), and (0.83), cough (0.67)." in shown
     assert page.js("return document.querySelector('.word .unseen').textContent") == " (0.00)"
     assert page.js("return document.activeElement.id") == "diagnosis-title"
-    assert "The line of relevance is highest at" in page.find("#diagnosis canvas").get_attribute("aria-label")
+    assert "Relevance is highest at 0.9–2.3 s (1.00)" in page.find("#diagnosis canvas").get_attribute("aria-label")
     page.check("diagnosis")
 
 
@@ -303,3 +303,24 @@ def test_spectrograms_have_the_numbers_of_numpy_and_librosa(page):
     np.testing.assert_allclose(np.reshape(got["values"], (got["bands"], got["frames"])), db, atol=1e-3)
     np.testing.assert_array_equal(got["silent"], -70)
     np.testing.assert_allclose(got["colours"], colormaps["magma"](np.linspace(0, 1, 71))[:, :3] * 255, atol=3.5)
+
+
+def test_relevance_is_a_mean_over_a_quarter_of_a_second_of_which_the_strongest_stretches_are_named(page):
+    values = np.random.default_rng(5).random(100)
+    values[30:40] += 3
+    code = """
+    const [values, done] = arguments;
+    import("/static/relevance.js").then(({ smooth, strongest, strongestText }) => {
+      const smoothed = smooth({ start_s: 1, step_s: 0.04, values });
+      const flat = { start_s: 0, step_s: 0.1, values: [0, 0, 0] };
+      done([smoothed.values, strongest(smoothed), strongestText(smooth(flat))]);
+    });
+    """
+    smoothed, stretches, of_nothing = page.driver.execute_async_script(code, values.tolist())
+    means = np.convolve(values, np.ones(7), "same") / np.convolve(np.ones(100), np.ones(7), "same")
+    np.testing.assert_allclose(smoothed, means / means.max())
+    above = np.flatnonzero(means / means.max() >= 0.6)
+    assert stretches == [
+        {"start": pytest.approx(1 + 0.04 * above[0]), "end": pytest.approx(1 + 0.04 * (above[-1] + 1)), "peak": 1}
+    ]
+    assert of_nothing == "no moment more than another"

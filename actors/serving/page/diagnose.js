@@ -160,11 +160,11 @@ function readText({ narrative, words }) {
     span.style.setProperty("--relevance", relevance);
     text.append(span, " ");
   }
-  const best = [...words].sort((a, b) => b.relevance - a.relevance).slice(0, 3);
+  const best = words.filter((word) => word.relevance >= 0.05).sort((a, b) => b.relevance - a.relevance).slice(0, 3);
   const counted = best.map(({ word, relevance }) => `${word} (${relevance.toFixed(2)})`).join(", ");
   return [
     text,
-    make("p", {}, `Counted most: ${counted}.`),
+    make("p", {}, `Counted most: ${counted || "no word more than another"}.`),
     make("p", { className: "none" }, "The stronger a word's background and the thicker its line, the more it counted (0 to 1)."),
   ];
 }

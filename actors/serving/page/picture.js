@@ -2,6 +2,7 @@
 
 import { decode } from "./audio.js";
 import { capital, count, make, seconds } from "./dom.js";
+import { smooth, strongest, strongestText } from "./relevance.js";
 import { HIGH_HZ, LOW_HZ, SAMPLE_RATE_HZ, TICKS_HZ, hzToMel, spectrogramCanvas } from "./spectrum.js";
 
 // As in the report; after Okabe and Ito (2008).
@@ -20,6 +21,7 @@ const RIGHT = 10;
 const WAVE = 52;
 const BELOW = 24; // for the numbers of the time axis
 const HEIGHT = 270;
+const LANE = 54; // of relevance, where there is one
 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -34,7 +36,8 @@ export async function listenTo(blob) {
  * A <div> with picture, player and a list of the marked events.
  * `sound` is of listenTo; `spanS` the seconds of the axis; `relevance` {start_s, step_s, values}; `name` says what it is.
  */
-export function showSound(sound, { name, spanS = sound.durationS, events = [], relevance = null }) {
+export function showSound(sound, { name, spanS = sound.durationS, events = [], relevance: exact = null }) {
+  const relevance = exact?.values.length ? smooth(exact) : null;
   const audio = make("audio", { controls: true, preload: "metadata", "aria-label": name });
   audio.src = URL.createObjectURL(sound.blob);
   const place = make("div", { className: "sound" });
@@ -45,6 +48,7 @@ export function showSound(sound, { name, spanS = sound.durationS, events = [], r
   const canvas = make("canvas", { role: "img", "aria-label": describe(name, sound, events, relevance) });
   const cursor = make("div", { className: "cursor", "aria-hidden": "true" });
   const frame = make("div", { className: "picture" }, canvas, cursor);
+  frame.style.height = `${HEIGHT + (relevance ? LANE : 0)}px`;
   place.append(frame, audio, ...legend(events, relevance));
 
   const spectrogram = spectrogramCanvas(sound.samples);
@@ -78,7 +82,8 @@ export function clear(place) {
 
 function draw(canvas, width, { sound, spectrogram, spanS, events, relevance }) {
   const density = window.devicePixelRatio || 1;
-  [canvas.width, canvas.height] = [Math.round(width * density), HEIGHT * density];
+  const height = HEIGHT + (relevance ? LANE : 0);
+  [canvas.width, canvas.height] = [Math.round(width * density), Math.round(height * density)];
   const style = getComputedStyle(canvas);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const c = canvas.getContext("2d");
@@ -86,12 +91,13 @@ function draw(canvas, width, { sound, spectrogram, spanS, events, relevance }) {
   const across = width - LEFT - RIGHT;
   const x = (s) => LEFT + (across * s) / spanS;
   const [top, bottom] = [WAVE + 8, HEIGHT - BELOW];
+  const floor = height - BELOW;
 
   c.fillStyle = colour("faint");
   c.fillRect(LEFT, top, across, bottom - top);
   drawWave(c, sound.samples, x(0), x(sound.durationS), colour("accent"));
   c.drawImage(spectrogram, x(0), top, x(sound.durationS) - x(0), bottom - top);
-  if (relevance) drawRelevance(c, relevance, x, sound.durationS, top + 14, bottom - 2);
+  if (relevance) drawRelevance(c, relevance, x, sound.durationS, [top, bottom, floor], colour("accent"));
   kindsOf(events).forEach((kind, row) => {
     c.fillStyle = EVENT_COLOURS[kind] ?? colour("muted");
     c.strokeStyle = "#ffffff";
@@ -116,7 +122,7 @@ function draw(canvas, width, { sound, spectrogram, spanS, events, relevance }) {
   const every = [0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600].find((s) => across / (spanS / s) > 44) ?? 1200;
   for (let s = 0; s <= spanS + 1e-6; s += every) {
     c.textAlign = s === 0 ? "left" : x(s) > width - 20 ? "right" : "center";
-    c.fillText(s === 0 ? "0 s" : `${s}`, x(s), bottom + 6);
+    c.fillText(s === 0 ? "0 s" : `${s}`, x(s), floor + 6);
   }
 }
 
@@ -138,19 +144,22 @@ function drawWave(c, samples, from, to, colour) {
   }
 }
 
-/** A line over the spectrogram, white in a dark edge: it stands out on every colour below it. */
-function drawRelevance(c, { start_s, step_s, values }, x, durationS, top, bottom) {
+/** A lane of relevance under the spectrogram, and frames around the strongest stretches on it, from `top` to `lane`. */
+function drawRelevance(c, relevance, x, durationS, [top, lane, bottom], colour) {
+  const { start_s, step_s, values } = relevance;
+  const at = (s) => x(Math.min(Math.max(s, 0), durationS));
+  c.fillStyle = colour;
   c.beginPath();
-  values.forEach((value, i) => {
-    const y = bottom - value * (bottom - top);
-    c.lineTo(x(Math.min(start_s + i * step_s, durationS)), y);
-    c.lineTo(x(Math.min(start_s + (i + 1) * step_s, durationS)), y);
-  });
-  c.lineJoin = "round";
-  for (const [width, colour] of [[5, "#000000"], [2.2, "#ffffff"]]) {
-    c.lineWidth = width;
-    c.strokeStyle = colour;
-    c.stroke();
+  c.moveTo(at(start_s), bottom);
+  values.forEach((value, i) => c.lineTo(at(start_s + (i + 0.5) * step_s), bottom - value * (bottom - lane - 6)));
+  c.lineTo(at(start_s + values.length * step_s), bottom);
+  c.fill();
+  for (const { start, end } of strongest(relevance)) {
+    for (const [width, edge] of [[5, "#000000"], [2, "#ffffff"]]) {
+      c.lineWidth = width;
+      c.strokeStyle = edge;
+      c.strokeRect(at(start), top + 2, Math.max(at(end) - at(start), 3), lane - top - 4);
+    }
   }
   c.lineWidth = 1;
 }
@@ -162,11 +171,9 @@ const kindsOf = (events) => {
 
 function legend(events, relevance) {
   const lines = [];
-  if (relevance?.values.length) {
-    lines.push(
-      make("p", { className: "none" }, "White line: how much each moment counted, from 0 at the bottom to 1 at the top."),
-      make("p", {}, `Counted most: ${strongest(relevance)}.`),
-    );
+  if (relevance) {
+    const how = "The curve under the spectrogram: how much each quarter of a second counted. White frames: where it counted most.";
+    lines.push(make("p", {}, `Counted most: ${strongestText(relevance)}.`), make("p", { className: "none" }, how));
   }
   if (events.length) {
     const list = make("ul", { className: "events", "aria-label": "Marked events, top row first" });
@@ -184,22 +191,6 @@ function legend(events, relevance) {
 function describe(name, sound, events, relevance) {
   const parts = [`${name}: waveform and log-mel spectrogram of ${seconds(sound.durationS)}, ${LOW_HZ} to ${HIGH_HZ} Hz.`];
   if (events.length) parts.push(`${capital(count(events.length, "event"))} marked.`);
-  if (relevance?.values.length) parts.push(`The line of relevance is highest at ${strongest(relevance)}.`);
+  if (relevance) parts.push(`Relevance is highest at ${strongestText(relevance)}.`);
   return parts.join(" ");
-}
-
-/** The at most three stretches of highest relevance, as text. */
-function strongest({ start_s, step_s, values }) {
-  const most = Math.max(...values);
-  const stretches = [];
-  values.forEach((value, i) => {
-    if (value < most * 0.6 || most === 0) return;
-    const last = stretches.at(-1);
-    if (last?.end === i) Object.assign(last, { end: i + 1, peak: Math.max(last.peak, value) });
-    else stretches.push({ start: i, end: i + 1, peak: value });
-  });
-  if (!stretches.length) return "no moment more than another";
-  const best = stretches.sort((a, b) => b.peak - a.peak).slice(0, 3).sort((a, b) => a.start - b.start);
-  const at = (i) => (start_s + i * step_s).toFixed(1);
-  return best.map(({ start, end, peak }) => `${at(start)}–${at(end)} s (${peak.toFixed(2)})`).join(", ");
 }

@@ -43,7 +43,7 @@ export function startSynthesize() {
     clips.hidden = false;
     const title = make("h2", { id: "clips-title", tabIndex: -1 }, `${capital(count(answer.made.clips.length, "clip"))} of ${label.value}`);
     clips.append(title);
-    for (const clip of answer.made.clips) clips.append(await pair(clip, answer.beside));
+    for (const clip of answer.made.clips) clips.append(await pair(clip, answer.beside, !own));
     clips.append(make("p", { className: "none made" }, `Generator ${answer.made.fingerprint} · request ${answer.made.request_id}`));
     title.focus();
   });
@@ -61,7 +61,7 @@ export function startSynthesize() {
   };
 }
 
-const withCount = (name, n) => (n === null ? name : `${name} (${count(n, "recording")})`);
+const withCount = (name, n) => (n === null ? name : `${name} (${n})`);
 
 function fillSelect(select, options) {
   select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
@@ -79,7 +79,8 @@ async function compared(label, style, signal) {
   }
 }
 
-async function pair(clip, { recording, sound, sentence }) {
+/** `known`: the style was asked for by name, so that a recording in it may exist. */
+async function pair(clip, { recording, sound, sentence }, known) {
   const blob = fromBase64(clip.audio, clip.format);
   const heard = await listenTo(blob);
   const spanS = Math.max(heard.durationS, sound?.durationS ?? 0, 0.1);
@@ -94,7 +95,10 @@ async function pair(clip, { recording, sound, sentence }) {
   let beside;
   if (sound) {
     const kind = capital(recording.kind);
-    beside = side(recording.kind, `${kind} recording`, [`style ${recording.style}`, seconds(recording.seconds)]);
+    beside = side(recording.kind, `${kind} recording`, [
+      `style ${recording.style}${known && recording.style !== clip.style ? ` (none in style ${clip.style})` : ""}`,
+      seconds(recording.seconds),
+    ]);
     beside.append(showSound(sound, { name: `${kind} recording, ${recording.label}`, spanS, events: recording.events }));
   } else beside = make("div", { className: "side" }, make("p", { className: "none" }, sentence));
   return make(

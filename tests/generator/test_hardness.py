@@ -82,7 +82,7 @@ def log_mels(count: int, frames: int = WINDOW) -> torch.Tensor:
 
 def entropy(model, ready: Inputs, heard: np.ndarray) -> np.ndarray:
     """As diagnosis hears recordings without a narrative."""
-    told = dataclasses.make_dataclass("Told", ["id", "label", "style", "narrative"])("", "", "", "")
+    told = dataclasses.make_dataclass("Told", ["id", "label", "style", "narrative", "request"])("", "", "", "", None)
     examples = [dataclasses.replace(ready.example(told, one), text=()) for one in heard]
     shares = softmax(score(model, ready, examples))
     return -(shares * np.log(shares)).sum(1)

@@ -5,6 +5,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from actors.serving.app import Arguments
 from tests.cluster.manifests import RAY_KINDS, clusters, groups, manifests, templates
 
 KUBERNETES = kubernetes_validate.latest_version()
@@ -154,7 +155,10 @@ def test_every_pod_of_ray_has_the_storage_that_is_claimed():
 def test_the_service_names_the_application_and_its_secret():
     service = MANIFESTS["rayservice.yaml:RayService"]["spec"]
     served = yaml.safe_load(service["serveConfigV2"])
-    assert [one["import_path"] for one in served["applications"]] == ["actors.serving.app:application"]
+    (application,) = served["applications"]
+    assert application["import_path"] == "actors.serving.app:application"
+    # The application takes these arguments and no others.
+    assert Arguments(**application["args"]).run == "/shared/runs/curriculum"
     assert service["excludeHeadPodFromServeSvc"]
     for group in groups(CLUSTERS["rayservice.yaml:RayService"]):
         environment = {one["name"]: one for one in group["template"]["spec"]["containers"][0]["env"]}

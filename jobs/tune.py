@@ -82,7 +82,7 @@ def tune(job: TuneJob) -> int:
         RunFailed: a trial cannot be placed, or no trial came to an end.
     """
     # Imported when needed: help and refusals know no Ray.
-    from jobs.search.on_tune import bundles, prepare_all, search
+    from jobs.search.on_tune import bundles, check_room, prepare_all, search
 
     console, out = Console(), job.folder.resolve()
     _begin(job, out)
@@ -93,8 +93,9 @@ def tune(job: TuneJob) -> int:
     again, done = study.take_up(), len(study.tried)
     console.say(f"search {out}: {count_of(job.trials, 'trial')}, {done} done" + (f", {again} cut off" if again else ""))
     if done < job.trials:
-        console.say(f"first trainings of seeds {', '.join(map(str, job.seeds))}")
         reserved = bundles(job.place, job.cpus, len(job.seeds))
+        check_room(reserved)
+        console.say(f"first trainings of seeds {', '.join(map(str, job.seeds))}")
         with console.watching(out / "preparing" / f"seed-{job.seeds[0]}" / "progress"):
             prepare_all(job.settings, job.seeds, first, out / "preparing", job.place, job.cpus)
         search(study, job.trials - done, job.at_once, reserved, out, _teller(console, study, job))

@@ -65,7 +65,6 @@ def search(
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     # Lines of our own say how the search goes.
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-    _refuse_too_large(reserved)
     budget = study.any_settings.curriculum.budget
 
     class Progress(tune.Callback):
@@ -123,12 +122,13 @@ def _tuned(config: dict) -> None:
         raise RuntimeError(str(problem)) from None
 
 
-def _refuse_too_large(reserved: list[dict[str, float]]) -> None:
-    """A trial that no cluster of this size could ever place would wait for ever.
+def check_room(reserved: list[dict[str, float]]) -> None:
+    """Whether the cluster could ever place a trial: one that is too large would wait for ever.
 
     Raises:
         RunFailed: a resource is short.
     """
+    connect()
     total = ray.cluster_resources()
     for kind in {kind for bundle in reserved for kind in bundle}:
         needed = sum(bundle.get(kind, 0) for bundle in reserved)

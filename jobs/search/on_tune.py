@@ -88,7 +88,7 @@ def search(
             num_samples=trials,
             search_alg=ConcurrencyLimiter(searcher, max_concurrent=at_once),
             scheduler=AsyncHyperBandScheduler(
-                time_attr=SPENT, metric=METRIC, mode="max", max_t=budget + 1, grace_period=max(1, budget // 4),
+                time_attr=SPENT, metric=METRIC, mode="max", max_t=budget + 1, grace_period=max(1, budget // 2),
                 reduction_factor=2,
             ),
             max_concurrent_trials=at_once,

@@ -8,13 +8,20 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import schemathesis
 import soundfile
 
+from jobs.console import Console
 from jobs.diagnose import main as diagnose
+from jobs.first_training import first_training
 from jobs.serve import main
+from resp_agent.settings import smoke
+from tests.actors.serving.fuzz import fuzz
 from tests.audio.waves import hostile, noise
+from tests.jobs.runs import _wait
 from tests.jobs.served import Serving
 
 TOKEN = "a token of no use elsewhere"
@@ -91,6 +98,13 @@ class TestService:
         assert service.replicas("DiagnoserReplica") == before
         assert ask(service, wav("after")).status_code == 200
 
+    def test_drawn_requests_are_answered_as_described_and_no_worker_is_lost(self, service):
+        before = service.replicas("")
+        description = schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json")
+        found = fuzz(description, 8, headers={"authorization": f"Bearer {TOKEN}"})
+        assert found["POST /v1/synthesize", False]
+        assert service.replicas("") == before
+
     @pytest.mark.parametrize("length", [True, False])
     def test_one_byte_too_many_is_refused_while_the_rest_is_not_sent(self, service, length):
         most = service.client.get("/v1/model").json()["limits"]["upload_bytes"]
@@ -153,6 +167,29 @@ class TestService:
         assert statuses.count(200) > 4
         assert statuses.count(503) <= 4
         assert ask(service, wav(0)).status_code == 200
+
+    def test_a_new_model_takes_the_place_of_the_old_one_without_losing_a_request(self, service):
+        over, statuses = threading.Event(), []
+        before = service.client.get("/v1/model").json()
+        first_training(service.said.parent / "runs" / "later", replace(smoke(), seed=1), Console())
+
+        def keep_asking(number: int) -> None:
+            while not over.is_set():
+                statuses.append(ask(service, wav(number), explain="false").status_code)
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(keep_asking, number) for number in range(4)]
+            try:
+                service.process.send_signal(signal.SIGHUP)
+                assert _wait(lambda: "serving Trained" in service.text.partition("told to look again")[2], 120)
+            finally:
+                over.set()
+            for one in asking:
+                one.result(timeout=60)
+        assert set(statuses) == {200}
+        after = service.client.get("/v1/model").json()
+        assert after["fingerprint"] != before["fingerprint"]
+        assert "later" in after["trained"]
 
     def test_told_to_stop_it_finishes_what_has_begun_and_leaves_no_process(self, service):
         with ThreadPoolExecutor(1) as pool:

@@ -1,0 +1,122 @@
+"""Mirrors and what they mirror, made the same in either direction.
+
+A file counts as the same as its object if size and time are: a file that is fetched or published is given the object's
+time, as rsync does.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from resp_agent.storage import remote
+from resp_agent.storage.places import uri_of
+
+AT_ONCE = 8
+"""Transfers of a folder's files."""
+
+
+def fetch(path: Path, prune: bool = True) -> Path:
+    """Makes a mirrored file or folder what the store holds, and gives it back.
+
+    Args:
+        prune: what the store does not hold is removed, but for files that somebody is writing (their names begin with
+            a dot). False for folders to which others add meanwhile.
+
+    Raises:
+        UserError: the bucket is not there, or refuses these credentials.
+        RunFailed: the store does not answer.
+    """
+    uri = uri_of(path)
+    if uri is None:
+        return path
+    found = remote.objects(uri)
+    if "" in found:
+        _download(uri, path, found[""])
+        return path
+    if prune:
+        for file in [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]:
+            if not file.name.startswith(".") and file.relative_to(path).as_posix() not in found:
+                file.unlink(missing_ok=True)
+    _each(lambda name: _download(f"{uri}/{name}", path / name, found[name]), found)
+    return path
+
+
+def publish(path: Path, at: Path | None = None, seal: str | None = None) -> None:
+    """Puts a file, or a folder whole, on the store; nothing where it mirrors nothing.
+
+    Args:
+        at: what it will be called here; by default as it is.
+        seal: the name of the file in a folder that says that it is whole: the first to go and the last to come.
+
+    Raises:
+        UserError: the bucket is not there, or refuses these credentials.
+        RunFailed: the store does not answer.
+    """
+    uri = uri_of(at or path)
+    if uri is None:
+        return
+    if path.is_file():
+        _upload(path, uri)
+        return
+    names = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
+    if seal:
+        remote.delete(f"{uri}/{seal}")
+    _each(lambda name: _upload(path / name, f"{uri}/{name}"), names - {seal})
+    _each(lambda name: remote.delete(f"{uri}/{name}"), remote.objects(uri).keys() - names)
+    if seal:
+        _upload(path / seal, f"{uri}/{seal}")
+
+
+def remove(path: Path, seal: str | None = None) -> None:
+    """Removes a file or a folder, here and on the store that it mirrors; the `seal` of a folder first."""
+    uri = uri_of(path)
+    if uri:
+        if seal:
+            remote.delete(f"{uri}/{seal}")
+        remote.delete(uri)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def children(folder: Path) -> list[Path]:
+    """What a folder holds, here or on the store, in the order of names."""
+    here = {path.name for path in folder.glob("*")}
+    uri = uri_of(folder)
+    return [folder / name for name in sorted(here.union(remote.names(uri) if uri else ()))]
+
+
+def _upload(file: Path, uri: str) -> None:
+    _stamp(file, remote.upload(file, uri))
+
+
+def _download(uri: str, path: Path, there: remote.Object) -> None:
+    try:
+        state = path.stat()
+        if (state.st_size, int(state.st_mtime)) == (there.size, there.changed_s):
+            return
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        remote.download(uri, temporary)
+        _stamp(temporary, there)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _stamp(file: Path, there: remote.Object) -> None:
+    os.utime(file, (there.changed_s, there.changed_s))
+
+
+def _each(do: Callable[[str], Any], names: Iterable[str]) -> None:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(do, sorted(names)):
+            pass

@@ -1,0 +1,176 @@
+"""Objects of a store, by pyarrow: list, upload, download, delete. What goes wrong becomes one sentence.
+
+S3 is asked with the usual variables: AWS_ENDPOINT_URL, AWS_REGION or AWS_DEFAULT_REGION, and credentials by
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or the machine's role; Google with
+GOOGLE_APPLICATION_CREDENTIALS or the machine's service account.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pyarrow import fs
+
+from resp_agent.errors import RunFailed, UserError
+from resp_agent.storage.places import ENDPOINT
+
+CONNECT_S, SILENT_S, ATTEMPTS = 5.0, 7.0, 3
+"""Time to reach a store, time in which it may send nothing, and how often a request is made: a store that is not there
+is told within half a minute."""
+_CREDENTIALS = re.compile(
+    r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION_TOKEN|"
+    r"INCOMPLETE_SIGNATURE|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|REQUEST_EXPIRED)"
+    r"|ExceptionName: (ExpiredToken|InvalidToken)|\b(PERMISSION_DENIED|UNAUTHENTICATED)\b|OAuth2"
+)
+"""Of S3 and of Google, in what pyarrow says."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """What a store says of an object."""
+
+    size: int
+    changed_s: int
+    """When it was written, by the store's clock, in seconds since 1970."""
+
+
+def objects(uri: str) -> dict[str, Object]:
+    """Everything below a URI, by name relative to it; an object of that very name is there as ``."""
+    system, path = _reach(uri)
+    with _told(uri):
+        own = system.get_file_info(path)
+        if own.type == fs.FileType.File:
+            return {"": _object(own)}
+        if own.type == fs.FileType.NotFound:
+            return {}
+        selected = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
+    return {one.path[len(path) + 1 :]: _object(one) for one in selected if one.type == fs.FileType.File}
+
+
+def names(uri: str) -> list[str]:
+    """Names directly below a URI, of objects and of folders."""
+    system, path = _reach(uri)
+    with _told(uri):
+        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(one.base_name for one in found)
+
+
+def upload(file: Path, uri: str) -> Object:
+    """Makes a file an object, which is whole or not there."""
+    system, path = _reach(uri)
+    with _told(uri):
+        fs.copy_files(str(file), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
+        return _object(system.get_file_info(path))
+
+
+def download(uri: str, file: Path) -> None:
+    """Makes an object a file."""
+    system, path = _reach(uri)
+    with _told(uri):
+        fs.copy_files(path, str(file), source_filesystem=system, destination_filesystem=fs.LocalFileSystem())
+
+
+def delete(uri: str) -> None:
+    """Deletes an object, or everything below a URI; nothing if nothing is there."""
+    system, path = _reach(uri)
+    with _told(uri):
+        kind = system.get_file_info(path).type
+        if kind == fs.FileType.File:
+            system.delete_file(path)
+        elif kind == fs.FileType.Directory:
+            system.delete_dir(path)
+
+
+def _object(info: fs.FileInfo) -> Object:
+    return Object(info.size or 0, (info.mtime_ns or 0) // 10**9)
+
+
+def _reach(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a URI and the path in it.
+
+    Raises:
+        UserError: the bucket is not there, or not for these credentials.
+        RunFailed: the store does not answer.
+    """
+    scheme, _, path = uri.partition("://")
+    system = _system(scheme, *_settings(scheme))
+    _knock(scheme, *_settings(scheme), path.split("/")[0])
+    return system, path
+
+
+@cache
+def _knock(scheme: str, endpoint: str, region: str, bucket: str) -> None:
+    """Once: below a bucket that is not there everything looks empty."""
+    with _told(f"{scheme}://{bucket}"):
+        kind = _system(scheme, endpoint, region).get_file_info(bucket).type
+    if kind == fs.FileType.NotFound:
+        raise UserError(
+            f"there is no bucket {scheme}://{bucket}{_at(scheme)}: check its name"
+            + (f" and {ENDPOINT}" if scheme == "s3" else "")
+            + ", or create it"
+        )
+
+
+def _settings(scheme: str) -> tuple[str, str]:
+    if scheme != "s3":
+        return "", ""
+    # Asked for here, or the SDK would look for it at Amazon, which another service knows nothing of.
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    return os.environ.get(ENDPOINT, ""), region
+
+
+@cache
+def _system(scheme: str, endpoint: str, region: str) -> fs.FileSystem:
+    if scheme == "gs":
+        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=20))
+    address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    own = {"endpoint_override": address.netloc, "scheme": address.scheme} if endpoint else {}
+    return fs.S3FileSystem(
+        **own,
+        **({"region": region} if region else {}),
+        connect_timeout=CONNECT_S,
+        request_timeout=SILENT_S,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        # A small object is one request.
+        allow_delayed_open=True,
+    )
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """Makes one sentence of what a store says; files of this machine keep their own errors, which have a number."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is not None:
+            raise
+        raise _sentence(uri, str(problem)) from problem
+
+
+def _sentence(uri: str, said: str) -> UserError | RunFailed:
+    scheme = uri.partition("://")[0]
+    reason = " ".join(said.split("Details: ")[-1].split("(Request ID")[0].split()).rstrip(" .")[-160:]
+    if _CREDENTIALS.search(said):
+        where = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" if scheme == "s3" else "GOOGLE_APPLICATION_CREDENTIALS"
+        return UserError(
+            f"{uri}{_at(scheme)} is refused ({reason}): check the credentials in {where}, and that they may read, "
+            "write, list and delete there"
+        )
+    if "NO_SUCH_BUCKET" in said:
+        return UserError(f"the bucket of {uri}{_at(scheme)} is gone ({reason}): create it")
+    check = f"check {ENDPOINT} and the network" if scheme == "s3" else "check the network"
+    return RunFailed(
+        f"the storage {uri}{_at(scheme)} fails ({reason}): {check}; what was written stays, and a run goes on from it "
+        "by --resume or by the same command"
+    )
+
+
+def _at(scheme: str) -> str:
+    endpoint = os.environ.get(ENDPOINT) if scheme == "s3" else None
+    return f" at {endpoint}" if endpoint else ""

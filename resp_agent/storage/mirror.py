@@ -73,15 +73,20 @@ def publish(path: Path, at: Path | None = None, seal: str | None = None) -> None
 
 def remove(path: Path, seal: str | None = None) -> None:
     """Removes a file or a folder, here and on the store that it mirrors; the `seal` of a folder first."""
-    uri = uri_of(path)
-    if uri:
-        if seal:
-            remote.delete(f"{uri}/{seal}")
-        remote.delete(uri)
+    forget(path, seal)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def forget(path: Path, seal: str | None = None) -> None:
+    """Removes from the store what a path mirrors there, as `remove` does, and nothing here."""
+    uri = uri_of(path)
+    if uri and seal:
+        remote.delete(f"{uri}/{seal}")
+    if uri:
+        remote.delete(uri)
 
 
 def children(folder: Path) -> list[Path]:

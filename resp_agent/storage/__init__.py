@@ -6,7 +6,10 @@ do nothing with any other path: whoever reads and writes files need not know whe
 truth. A mirror is a cache: it may be deleted when no job runs.
 """
 
-from resp_agent.storage.mirror import children, fetch, forget, publish, remove
+from resp_agent.storage.mirror import children, fetch, forget, publish, read_tables, remove, stored
 from resp_agent.storage.places import absolute, is_mirror, is_remote, local, shown
 
-__all__ = ["absolute", "children", "fetch", "forget", "is_mirror", "is_remote", "local", "publish", "remove", "shown"]
+__all__ = [
+    "absolute", "children", "fetch", "forget", "is_mirror", "is_remote", "local", "publish", "read_tables", "remove",
+    "shown", "stored",
+]  # fmt: skip

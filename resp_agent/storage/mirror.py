@@ -7,10 +7,13 @@ time, as rsync does.
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from resp_agent.storage import remote
 from resp_agent.storage.places import uri_of
@@ -94,6 +97,24 @@ def children(folder: Path) -> list[Path]:
     here = {path.name for path in folder.glob("*")}
     uri = uri_of(folder)
     return [folder / name for name in sorted(here.union(remote.names(uri) if uri else ()))]
+
+
+def stored(folder: Path) -> set[Path]:
+    """Everything that the store holds below a mirrored folder."""
+    return {folder / name for name in remote.objects(uri_of(folder))}
+
+
+def read_tables(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Columns of Parquet files, in the order of these; of those on a store nothing else is transferred."""
+
+    def read(path: Path) -> pa.Table:
+        uri = uri_of(path)
+        if uri is None:
+            return pq.read_table(path, columns=columns)
+        return remote.read_table(uri, columns)
+
+    with ThreadPoolExecutor(AT_ONCE if any(map(uri_of, paths)) else 1) as pool:
+        yield from pool.map(read, paths)
 
 
 def _upload(file: Path, uri: str) -> None:

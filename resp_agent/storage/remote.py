@@ -7,7 +7,7 @@ GOOGLE_APPLICATION_CREDENTIALS or the machine's service account.
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from resp_agent.errors import RunFailed, UserError
@@ -42,7 +44,7 @@ class Object:
 
 def objects(uri: str) -> dict[str, Object]:
     """Everything below a URI, by name relative to it; an object of that very name is there as ``."""
-    system, path = _reach(uri)
+    system, path = reach(uri)
     with _told(uri):
         own = system.get_file_info(path)
         if own.type == fs.FileType.File:
@@ -55,7 +57,7 @@ def objects(uri: str) -> dict[str, Object]:
 
 def names(uri: str) -> list[str]:
     """Names directly below a URI, of objects and of folders."""
-    system, path = _reach(uri)
+    system, path = reach(uri)
     with _told(uri):
         found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return sorted(one.base_name for one in found)
@@ -63,7 +65,7 @@ def names(uri: str) -> list[str]:
 
 def upload(file: Path, uri: str) -> Object:
     """Makes a file an object, which is whole or not there."""
-    system, path = _reach(uri)
+    system, path = reach(uri)
     with _told(uri):
         fs.copy_files(str(file), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
         return _object(system.get_file_info(path))
@@ -71,14 +73,21 @@ def upload(file: Path, uri: str) -> Object:
 
 def download(uri: str, file: Path) -> None:
     """Makes an object a file."""
-    system, path = _reach(uri)
+    system, path = reach(uri)
     with _told(uri):
         fs.copy_files(path, str(file), source_filesystem=system, destination_filesystem=fs.LocalFileSystem())
 
 
+def read_table(uri: str, columns: Sequence[str]) -> pa.Table:
+    """Columns of an object that is a Parquet file."""
+    system, path = reach(uri)
+    with _told(uri):
+        return pq.read_table(path, columns=list(columns), filesystem=system)
+
+
 def delete(uri: str) -> None:
     """Deletes an object, or everything below a URI; nothing if nothing is there."""
-    system, path = _reach(uri)
+    system, path = reach(uri)
     with _told(uri):
         kind = system.get_file_info(path).type
         if kind == fs.FileType.File:
@@ -91,7 +100,7 @@ def _object(info: fs.FileInfo) -> Object:
     return Object(info.size or 0, (info.mtime_ns or 0) // 10**9)
 
 
-def _reach(uri: str) -> tuple[fs.FileSystem, str]:
+def reach(uri: str) -> tuple[fs.FileSystem, str]:
     """The file system of a URI and the path in it.
 
     Raises:

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import ray.train
 from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig, TrainingFailedError
@@ -13,6 +11,7 @@ from ray.util.placement_group import remove_placement_group
 
 from actors.cluster import connect, reserve
 from jobs.ranked import RankedTraining
+from jobs.ray_storage import notes_in
 from jobs.training_log import PartsLog, Say, TrainingLog, following, line_to
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
@@ -20,8 +19,6 @@ from resp_agent.diagnoser.learner import Learner
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.generator.training import train_generator
 from resp_agent.generator.vocos_training import train_vocoder
-from resp_agent.storage.places import uri_of
-from resp_agent.storage.remote import reach
 from resp_agent.threads import set_threads
 
 WAY_OUT = "lower --cpus, --gpus or --workers, add a node, or use --lab local"
@@ -76,7 +73,7 @@ def train_on_ray(rank: Callable[[dict], None], task: dict, ranks: Ranks, say: Sa
         ),
         run_config=RunConfig(
             name="ray-train",
-            **_storage(folders.workspace),
+            **notes_in(folders.workspace),
             failure_config=FailureConfig(max_failures=ranks.restarts),
             logging_config=LoggingConfig(log_level="ERROR"),
         ),
@@ -126,15 +123,6 @@ def vocoder_rank(task: dict) -> None:
     train_vocoder(settings.generator.vocoder, settings.audio, settings.seed, train, task["vocoder"], beacon, log)
     if log:
         log.close()
-
-
-def _storage(workspace: Path) -> dict[str, Any]:
-    """Where Ray Train keeps its own notes, as it wants to be told."""
-    uri = uri_of(workspace)
-    if uri is None:
-        return {"storage_path": str(workspace)}
-    system, path = reach(uri)
-    return {"storage_path": path, "storage_filesystem": system}
 
 
 def _sentence(failure: TrainingFailedError, restarts: int) -> Exception:

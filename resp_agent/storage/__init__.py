@@ -7,9 +7,9 @@ truth. A mirror is a cache: it may be deleted when no job runs.
 """
 
 from resp_agent.storage.mirror import children, fetch, forget, publish, read_tables, remove, stored
-from resp_agent.storage.places import absolute, is_mirror, is_remote, local, shown
+from resp_agent.storage.places import absolute, is_mirror, is_remote, local, scratch, shown
 
 __all__ = [
     "absolute", "children", "fetch", "forget", "is_mirror", "is_remote", "local", "publish", "read_tables", "remove",
-    "shown", "stored",
+    "scratch", "shown", "stored",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Mirrors and what they mirror, made the same in either direction.
 
 A file counts as the same as its object if size and time are: a file that is fetched or published is given the object's
-time, as rsync does.
+time, as rsync does. Stores tell whole seconds, and what is small may be written twice within one: it is fetched always.
 """
 
 import os
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from resp_agent.storage import remote
 from resp_agent.storage.places import uri_of
 
+SMALL_BYTES = 2**16
 AT_ONCE = 8
 """Transfers of a folder's files."""
 
@@ -124,7 +125,7 @@ def _upload(file: Path, uri: str) -> None:
 def _download(uri: str, path: Path, there: remote.Object) -> None:
     try:
         state = path.stat()
-        if (state.st_size, int(state.st_mtime)) == (there.size, there.changed_s):
+        if there.size > SMALL_BYTES and (state.st_size, int(state.st_mtime)) == (there.size, there.changed_s):
             return
     except FileNotFoundError:
         pass

@@ -45,6 +45,11 @@ def local(place: str | Path) -> Path:
     return _cache() / _MIRROR / scheme / _service(scheme) / bucket / Path(*key)
 
 
+def scratch(name: str) -> Path:
+    """A folder of this machine for work that is nobody else's; beside the mirrors."""
+    return _cache() / "scratch" / name
+
+
 def uri_of(path: Path | str) -> str | None:
     """The URI of what a path mirrors; None of a path that mirrors nothing."""
     parts = Path(path).parts

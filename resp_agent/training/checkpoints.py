@@ -38,12 +38,22 @@ def _sha256(path: Path) -> str:
 def verify(folder: Path, expected: dict[str, str]) -> None:
     """Raises CorruptCheckpoint, naming the file, where a file of `expected` is absent or other than it was."""
     fetch(folder)
+    if is_mirror(folder):
+        _fetch_anew(folder, expected)
     for name, digest in expected.items():
         path = folder / name
         if not path.is_file():
             raise CorruptCheckpoint(f"{folder.name}/{name} is missing: the checkpoint cannot be used")
         if _sha256(path) != digest:
             raise CorruptCheckpoint(f"{folder.name}/{name} is not what was written: the checkpoint cannot be used")
+
+
+def _fetch_anew(folder: Path, expected: dict[str, str]) -> None:
+    """What was replaced within a second looks the same by size and time, and is not."""
+    for name, digest in expected.items():
+        if (folder / name).is_file() and _sha256(folder / name) != digest:
+            (folder / name).unlink()
+            fetch(folder / name)
 
 
 def write_whole(folder: Path, write: Callable[[Path], None], progress: dict) -> dict[str, str]:

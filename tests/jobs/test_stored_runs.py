@@ -1,14 +1,19 @@
 """A curriculum whose run directory is on an object store."""
 
 import json
+import shutil
+from itertools import chain
 
 import pytest
 
 from jobs.runs import main as runs
 from jobs.veto import main as veto
+from resp_agent.curriculum.judge import Judge
+from resp_agent.curriculum.local import LocalStudio
+from resp_agent.diagnoser.learner import Learner
 from resp_agent.storage import fetch, local, remote
 from tests.jobs.quick import main
-from tests.jobs.runs import Place, Run
+from tests.jobs.runs import Place, Run, results
 
 FLAGS = (
     *("--preset", "smoke", "--lab", "local"),
@@ -17,6 +22,9 @@ FLAGS = (
     *("--curriculum.refresh-every", "2", "--curriculum.refresh-steps", "8"),
 )
 
+WRITTEN = ("synthetic/*", "checkpoints/*", "first/diagnoser-*", "first/generator-*")
+"""What workers leave for each other."""
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_left():
@@ -24,9 +32,16 @@ def nothing_is_left():
     Run.end_all()
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict:
+    """What a run in a folder of this machine comes to."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    assert main([*FLAGS, "--out", str(folder)]) == 0
+    return results(folder)
+
+
 @pytest.mark.slow
-def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(s3, another_machine, tmp_path, capsys):
-    undisturbed = Run(tmp_path / "undisturbed", *FLAGS)
+def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(undisturbed, s3, another_machine, capsys):
     for place, elsewhere in (
         (Place("generator-0", "training flow", 10), True),
         (Place("generator-0", "synthesizing"), False),
@@ -40,7 +55,7 @@ def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(s3, anoth
     last = Run(local(f"{s3}/one"), *FLAGS)
     summary = last.summary()
     assert "going on after round 1" in last.said()
-    assert summary == undisturbed.summary()
+    assert summary == undisturbed
     # On the store lies what the journal names, and nothing of what was cut off.
     another_machine()
     held = remote.objects(f"{s3}/one")
@@ -62,6 +77,28 @@ def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(s3, anoth
 
 def _fetched(s3, names):
     return [fetch(local(f"{s3}/one") / name) for name in names]
+
+
+@pytest.mark.slow
+def test_workers_find_on_the_store_what_others_wrote(undisturbed, s3, monkeypatch):
+    forgotten = set()
+
+    def on_a_node_of_its_own(kind, method):
+        do = getattr(kind, method)
+
+        def alone(self, *arguments):
+            for path in chain.from_iterable(map(local(f"{s3}/run").glob, WRITTEN)):
+                forgotten.add(path.relative_to(local(f"{s3}/run")).parts[0])
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return do(self, *arguments)
+
+        monkeypatch.setattr(kind, method, alone)
+
+    for kind, method in ((Learner, "learn"), (Learner, "assess"), (LocalStudio, "synthesize"), (Judge, "score")):
+        on_a_node_of_its_own(kind, method)
+    assert main([*FLAGS, "--out", f"{s3}/run"]) == 0
+    assert forgotten == {"synthetic", "checkpoints", "first"}
+    assert results(local(f"{s3}/run")) == undisturbed
 
 
 def test_first_trainings_on_a_store_serve_runs_elsewhere(s3, another_machine, tmp_path, capsys):

@@ -8,6 +8,7 @@ import pytest
 from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.storage import children, fetch, local, publish, remote, remove
+from resp_agent.storage.mirror import SMALL_BYTES
 from resp_agent.storage.places import uri_of
 
 
@@ -37,19 +38,23 @@ def test_the_store_is_the_truth(s3, another_machine):
     assert [path.name for path in children(local(s3) / "x")] == ["kept"]
 
 
-def test_only_what_has_changed_is_fetched(s3, monkeypatch):
-    for name in "abc":
-        write_atomic(local(s3) / name, name.encode())
+def test_only_what_is_small_or_has_changed_is_fetched(s3, another_machine, monkeypatch):
+    large = b"." * (SMALL_BYTES + 1)
+    for name in "abcd":
+        write_atomic(local(s3) / name, name.encode() + large)
+    write_atomic(local(s3) / "small", b"1")
+    here = local(s3)
+    another_machine()
+    # Nobody can tell by size and time that it is another one: it was written within the same second.
+    write_atomic(local(s3) / "small", b"2")
     fetched = []
     download = remote.download
     monkeypatch.setattr(remote, "download", lambda uri, file: (fetched.append(uri), download(uri, file)))
-    fetch(local(s3))
-    assert not fetched
-    (local(s3) / "b").write_bytes(b"damaged")
-    (local(s3) / "c").unlink()
-    fetch(local(s3))
-    assert sorted(fetched) == [f"{s3}/b", f"{s3}/c"]
-    assert _files(local(s3)) == {name: name.encode() for name in "abc"}
+    (here / "b").write_bytes(b"damaged")
+    (here / "c").unlink()
+    fetch(here)
+    assert sorted(fetched) == [f"{s3}/b", f"{s3}/c", f"{s3}/small"]
+    assert _files(here) == {name: name.encode() + large for name in "abcd"} | {"small": b"2"}
 
 
 def test_a_folder_is_sealed_last_and_unsealed_first(s3, another_machine, monkeypatch):

@@ -28,6 +28,7 @@ from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed
 from resp_agent.randomness import stream
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local, shown
 
 START_S, STOP_S, WARM = 300.0, 120.0, 20
 PERCENTILES = (50, 90, 99)
@@ -91,8 +92,8 @@ def serve(job: ServeBenchmark) -> int:
         f"{memory['after']:.0f} MB after"
     )
     if job.json:
-        write_atomic(Path(job.json), (json.dumps(found, indent=2) + "\n").encode())
-        print(f"wrote {Path(job.json).resolve()}")
+        write_atomic(local(job.json), (json.dumps(found, indent=2) + "\n").encode())
+        print(f"wrote {shown(local(job.json).resolve())}")
     return 0
 
 

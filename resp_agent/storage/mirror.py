@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resp_agent.storage import remote
 from resp_agent.storage.places import uri_of
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 SMALL_BYTES = 2**16
 AT_ONCE = 8
@@ -45,7 +47,7 @@ def fetch(path: Path, prune: bool = True) -> Path:
         for file in [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]:
             if not file.name.startswith(".") and file.relative_to(path).as_posix() not in found:
                 file.unlink(missing_ok=True)
-    _each(lambda name: _download(f"{uri}/{name}", path / name, found[name]), found)
+    _all(lambda name: _download(f"{uri}/{name}", path / name, found[name]), found)
     return path
 
 
@@ -69,8 +71,8 @@ def publish(path: Path, at: Path | None = None, seal: str | None = None) -> None
     names = {file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file()}
     if seal:
         remote.delete(f"{uri}/{seal}")
-    _each(lambda name: _upload(path / name, f"{uri}/{name}"), names - {seal})
-    _each(lambda name: remote.delete(f"{uri}/{name}"), remote.objects(uri).keys() - names)
+    _all(lambda name: _upload(path / name, f"{uri}/{name}"), names - {seal})
+    _all(lambda name: remote.delete(f"{uri}/{name}"), remote.objects(uri).keys() - names)
     if seal:
         _upload(path / seal, f"{uri}/{seal}")
 
@@ -114,8 +116,7 @@ def read_tables(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Ta
             return pq.read_table(path, columns=columns)
         return remote.read_table(uri, columns)
 
-    with ThreadPoolExecutor(AT_ONCE if any(map(uri_of, paths)) else 1) as pool:
-        yield from pool.map(read, paths)
+    yield from _each(read, paths)
 
 
 def _upload(file: Path, uri: str) -> None:
@@ -143,7 +144,15 @@ def _stamp(file: Path, there: remote.Object) -> None:
     os.utime(file, (there.changed_s, there.changed_s))
 
 
-def _each(do: Callable[[str], Any], names: Iterable[str]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(do, sorted(names)):
-            pass
+def _each(do: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """What `do` gives for each, in their order, some at once; after a failure none is begun."""
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        yield from pool.map(do, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _all(do: Callable[[str], Any], names: Iterable[str]) -> None:
+    for _ in _each(do, sorted(names)):
+        pass

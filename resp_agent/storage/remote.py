@@ -7,12 +7,14 @@ GOOGLE_APPLICATION_CREDENTIALS or the machine's service account.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -22,9 +24,13 @@ from pyarrow import fs
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.storage.places import ENDPOINT
 
+Answer = TypeVar("Answer")
+
 CONNECT_S, SILENT_S, ATTEMPTS = 5.0, 7.0, 3
 """Time to reach a store, time in which it may send nothing, and how often a request is made: a store that is not there
 is told within half a minute."""
+PATIENCE_S, PAUSE_S = 20.0, 1.0
+"""Time in which one that was there before, and fails at once, is asked again: it may be starting anew."""
 _CREDENTIALS = re.compile(
     r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION_TOKEN|"
     r"INCOMPLETE_SIGNATURE|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT|REQUEST_EXPIRED)"
@@ -45,55 +51,68 @@ class Object:
 def objects(uri: str) -> dict[str, Object]:
     """Everything below a URI, by name relative to it; an object of that very name is there as ``."""
     system, path = reach(uri)
-    with _told(uri):
+
+    def found() -> dict[str, Object]:
         own = system.get_file_info(path)
         if own.type == fs.FileType.File:
             return {"": _object(own)}
         if own.type == fs.FileType.NotFound:
             return {}
         selected = system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    return {one.path[len(path) + 1 :]: _object(one) for one in selected if one.type == fs.FileType.File}
+        return {one.path[len(path) + 1 :]: _object(one) for one in selected if one.type == fs.FileType.File}
+
+    return _ask(uri, found)
 
 
 def names(uri: str) -> list[str]:
     """Names directly below a URI, of objects and of folders."""
     system, path = reach(uri)
-    with _told(uri):
-        found = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    found = _ask(uri, lambda: system.get_file_info(fs.FileSelector(path, allow_not_found=True)))
     return sorted(one.base_name for one in found)
 
 
 def upload(file: Path, uri: str) -> Object:
     """Makes a file an object, which is whole or not there."""
     system, path = reach(uri)
-    with _told(uri):
-        fs.copy_files(str(file), path, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
-        return _object(system.get_file_info(path))
+    here = fs.LocalFileSystem()
+    _ask(uri, lambda: fs.copy_files(str(file), path, source_filesystem=here, destination_filesystem=system))
+    return _object(_ask(uri, lambda: system.get_file_info(path)))
 
 
 def download(uri: str, file: Path) -> None:
     """Makes an object a file."""
     system, path = reach(uri)
-    with _told(uri):
-        fs.copy_files(path, str(file), source_filesystem=system, destination_filesystem=fs.LocalFileSystem())
+    here = fs.LocalFileSystem()
+    _ask(uri, lambda: fs.copy_files(path, str(file), source_filesystem=system, destination_filesystem=here))
 
 
 def read_table(uri: str, columns: Sequence[str]) -> pa.Table:
     """Columns of an object that is a Parquet file."""
     system, path = reach(uri)
-    with _told(uri):
-        return pq.read_table(path, columns=list(columns), filesystem=system)
+    return _ask(uri, lambda: pq.read_table(path, columns=list(columns), filesystem=system))
 
 
 def delete(uri: str) -> None:
     """Deletes an object, or everything below a URI; nothing if nothing is there."""
     system, path = reach(uri)
-    with _told(uri):
-        kind = system.get_file_info(path).type
-        if kind == fs.FileType.File:
-            system.delete_file(path)
-        elif kind == fs.FileType.Directory:
-            system.delete_dir(path)
+    kind = _ask(uri, lambda: system.get_file_info(path).type)
+    if kind == fs.FileType.File:
+        _ask(uri, lambda: system.delete_file(path))
+    elif kind == fs.FileType.Directory:
+        _ask(uri, lambda: system.delete_dir(path))
+
+
+def _ask(uri: str, do: Callable[[], Answer]) -> Answer:
+    """What `do` gives, asked for again where the store fails, as long as its patience lasts."""
+    began = time.monotonic()
+    while True:
+        try:
+            with _told(uri):
+                return do()
+        except RunFailed:
+            if time.monotonic() - began > PATIENCE_S:
+                raise
+            time.sleep(PAUSE_S)
 
 
 def _object(info: fs.FileInfo) -> Object:

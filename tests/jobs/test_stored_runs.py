@@ -1,6 +1,7 @@
 """A curriculum whose run directory is on an object store."""
 
 import json
+import os
 import shutil
 from itertools import chain
 
@@ -42,14 +43,9 @@ def undisturbed(tmp_path_factory) -> dict:
 
 @pytest.mark.slow
 def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(undisturbed, s3, another_machine, capsys):
-    for place, elsewhere in (
-        (Place("generator-0", "training flow", 10), True),
-        (Place("generator-0", "synthesizing"), False),
-        (Place("diagnoser-0", "checkpointing", 2), True),
-    ):
+    for place in (Place("generator-0", "synthesizing"), Place("diagnoser-0", "checkpointing", 2)):
         Run(local(f"{s3}/one"), *FLAGS).kill_driver(place)
-        if elsewhere:
-            another_machine()
+        another_machine()
     assert runs(["list", s3]) == 0
     assert f"{s3}/one" in capsys.readouterr().out
     last = Run(local(f"{s3}/one"), *FLAGS)
@@ -98,6 +94,29 @@ def test_workers_find_on_the_store_what_others_wrote(undisturbed, s3, monkeypatc
         on_a_node_of_its_own(kind, method)
     assert main([*FLAGS, "--out", f"{s3}/run"]) == 0
     assert forgotten == {"synthetic", "checkpoints", "first"}
+    assert results(local(f"{s3}/run")) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_run_whose_store_goes_away_says_so_and_goes_on_when_it_is_back(undisturbed, s3, monkeypatch, capsys):
+    learn = Learner.learn
+
+    def alone(self, lesson):
+        if lesson.round == 2:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        return learn(self, lesson)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "learn", alone)
+        address = os.environ["AWS_ENDPOINT_URL"]
+        assert main([*FLAGS, "--out", f"{s3}/run"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("resp-agent: the storage s3://clinic at http://127.0.0.1:1 fails (")
+    assert "check AWS_ENDPOINT_URL" in said
+    assert "--resume" in said
+    monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+    assert main(["--resume", f"{s3}/run", "--lab", "local"]) == 0
+    assert "going on after round 1" in capsys.readouterr().out
     assert results(local(f"{s3}/run")) == undisturbed
 
 

@@ -140,6 +140,22 @@ def test_a_store_that_is_not_there_or_says_nothing_is_told_in_half_a_minute(s3, 
             assert not local("s3://clinic/x").exists()
 
 
+def test_a_store_that_fails_for_a_moment_is_asked_again(s3, monkeypatch):
+    monkeypatch.setattr(remote, "PAUSE_S", 0.01)
+    failures = ["AWS Error NETWORK_CONNECTION during HeadObject operation: Details: Could not connect"] * 2
+
+    def answer():
+        if failures:
+            raise OSError(failures.pop())
+        return "here"
+
+    assert remote._ask(s3, answer) == "here"
+    monkeypatch.setattr(remote, "PATIENCE_S", 0.0)
+    failures.append("AWS Error SLOW_DOWN during PutObject operation: Reduce your request rate")
+    with pytest.raises(RunFailed, match="Reduce your request rate"):
+        remote._ask(s3, answer)
+
+
 def test_the_time_of_a_mirrored_file_is_the_stores(s3, another_machine):
     write_atomic(local(s3) / "x", b"1")
     told = (local(s3) / "x").stat().st_mtime

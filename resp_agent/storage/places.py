@@ -10,6 +10,7 @@ from resp_agent.errors import UserError
 SCHEMES = ("s3", "gs")
 """Of object stores."""
 ENDPOINT = "AWS_ENDPOINT_URL"
+"""Variable with the address of a service that speaks S3, if it is not Amazon's; AWS_ENDPOINT_URL_S3 comes before it."""
 CACHE = "RESP_AGENT_CACHE"
 _MIRROR = "resp-agent-mirror"
 _URI = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -68,6 +69,11 @@ def shown(path: Path | str) -> str:
     return uri_of(path) or str(path)
 
 
+def endpoint(scheme: str) -> str:
+    """The address of who keeps the buckets; empty for the one that the scheme is named after."""
+    return (os.environ.get(f"{ENDPOINT}_S3") or os.environ.get(ENDPOINT) or "") if scheme == "s3" else ""
+
+
 def absolute(place: str) -> str:
     """A place as any working directory understands it."""
     return place if is_remote(place) else os.path.abspath(local(place))
@@ -79,5 +85,5 @@ def _cache() -> Path:
 
 def _service(scheme: str) -> str:
     """A folder's name for who keeps the buckets: those of two services may have one name."""
-    endpoint = os.environ.get(ENDPOINT, "") if scheme == "s3" else ""
-    return re.sub(r"[^\w.-]+", "_", endpoint.partition("://")[2] or endpoint) or "default"
+    address = endpoint(scheme)
+    return re.sub(r"[^\w.-]+", "_", address.partition("://")[2] or address) or "default"

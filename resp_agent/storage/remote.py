@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from resp_agent.errors import RunFailed, UserError
-from resp_agent.storage.places import ENDPOINT
+from resp_agent.storage.places import ENDPOINT, endpoint
 
 Answer = TypeVar("Answer")
 
@@ -37,6 +37,7 @@ _CREDENTIALS = re.compile(
     r"|ExceptionName: (ExpiredToken|InvalidToken)|\b(PERMISSION_DENIED|UNAUTHENTICATED)\b|OAuth2"
 )
 """Of S3 and of Google, in what pyarrow says."""
+_NETWORK = re.compile(r"NETWORK_CONNECTION|CURL error")
 
 
 @dataclass(frozen=True)
@@ -127,47 +128,47 @@ def reach(uri: str) -> tuple[fs.FileSystem, str]:
         RunFailed: the store does not answer.
     """
     scheme, _, path = uri.partition("://")
-    system = _system(scheme, *_settings(scheme))
-    _knock(scheme, *_settings(scheme), path.split("/")[0])
-    return system, path
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
+    return _opened(scheme, path.split("/")[0], endpoint(scheme), region), path
 
 
 @cache
-def _knock(scheme: str, endpoint: str, region: str, bucket: str) -> None:
-    """Once: below a bucket that is not there everything looks empty."""
+def _opened(scheme: str, bucket: str, address: str, region: str) -> fs.FileSystem:
+    """The file system of a bucket that is there: below one that is not, everything would look empty."""
     with _told(f"{scheme}://{bucket}"):
-        kind = _system(scheme, endpoint, region).get_file_info(bucket).type
+        system = _google() if scheme == "gs" else _s3(address, region or _region(bucket, address))
+        kind = system.get_file_info(bucket).type
     if kind == fs.FileType.NotFound:
         raise UserError(
             f"there is no bucket {scheme}://{bucket}{_at(scheme)}: check its name"
             + (f" and {ENDPOINT}" if scheme == "s3" else "")
             + ", or create it"
         )
+    return system
 
 
-def _settings(scheme: str) -> tuple[str, str]:
-    if scheme != "s3":
-        return "", ""
-    # Asked for here, or the SDK would look for it at Amazon, which another service knows nothing of.
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or ""
-    return os.environ.get(ENDPOINT, ""), region
+def _google() -> fs.FileSystem:
+    # It goes on for up to twice as long.
+    return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=10))
 
 
-@cache
-def _system(scheme: str, endpoint: str, region: str) -> fs.FileSystem:
-    if scheme == "gs":
-        return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=20))
-    address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    own = {"endpoint_override": address.netloc, "scheme": address.scheme} if endpoint else {}
+def _s3(address: str, region: str) -> fs.FileSystem:
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    own = {"endpoint_override": f"{parts.netloc}{parts.path}".rstrip("/"), "scheme": parts.scheme} if address else {}
     return fs.S3FileSystem(
         **own,
-        **({"region": region} if region else {}),
+        region=region,
         connect_timeout=CONNECT_S,
         request_timeout=SILENT_S,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
         # A small object is one request.
         allow_delayed_open=True,
     )
+
+
+def _region(bucket: str, address: str) -> str:
+    """Where nobody says it, Amazon knows where a bucket is, and other services do not mind."""
+    return "us-east-1" if address else fs.resolve_s3_region(bucket)
 
 
 @contextmanager
@@ -183,8 +184,8 @@ def _told(uri: str) -> Iterator[None]:
 
 def _sentence(uri: str, said: str) -> UserError | RunFailed:
     scheme = uri.partition("://")[0]
-    reason = " ".join(said.split("Details: ")[-1].split("(Request ID")[0].split()).rstrip(" .")[-160:]
-    if _CREDENTIALS.search(said):
+    reason = _reason(said)
+    if _CREDENTIALS.search(said) and not _NETWORK.search(said):
         where = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" if scheme == "s3" else "GOOGLE_APPLICATION_CREDENTIALS"
         return UserError(
             f"{uri}{_at(scheme)} is refused ({reason}): check the credentials in {where}, and that they may read, "
@@ -199,6 +200,17 @@ def _sentence(uri: str, said: str) -> UserError | RunFailed:
     )
 
 
+def _reason(said: str) -> str:
+    """What a store said, without what only its keepers understand."""
+    for start in ("Details: ", "error message was: ", "last message of ", "google::cloud::Status("):
+        if start in said:
+            said = said.rpartition(start)[2]
+            break
+    for end in (" (Request ID", " error_info="):
+        said = said.partition(end)[0]
+    return " ".join(said.split()).rstrip(" .")[-160:]
+
+
 def _at(scheme: str) -> str:
-    endpoint = os.environ.get(ENDPOINT) if scheme == "s3" else None
-    return f" at {endpoint}" if endpoint else ""
+    address = endpoint(scheme)
+    return f" at {address}" if address else ""

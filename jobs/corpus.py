@@ -23,6 +23,7 @@ from resp_agent.corpus.resolve import parse_sources, split_sources
 from resp_agent.errors import UserError
 from resp_agent.settings import CorpusSettings
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local, shown
 
 TELL_EVERY_S = 2.0
 
@@ -72,13 +73,13 @@ def build(job: BuildJob) -> int:
         refuse_relative("--sources", path)
     sources, console = parse_sources(list(job.sources)), Console()
     run = placed(job.where, job.workers, job.cpus, job.gpus)
-    corpus = build_corpus(sources, Path(job.out), job.settings, run, _Progress(console))
+    corpus = build_corpus(sources, local(job.out), job.settings, run, _Progress(console))
     counts = corpus.manifest["counts"]
     built = counts["found"] - counts["excluded"] - counts["quarantined"]
     console.say(
         f"{counts['found']} found = {built} built + {counts['excluded']} excluded + {counts['quarantined']} quarantined"
     )
-    console.say(f"corpus {corpus.path.resolve()}")
+    console.say(f"corpus {shown(corpus.path.resolve())}")
     console.say(f"what is in it: resp-agent corpus stats {job.out}")
     return 0
 
@@ -90,7 +91,7 @@ def stats(job: StatsJob) -> int:
     from resp_agent.report.corpus_figures import draw
     from resp_agent.report.corpus_tables import render
 
-    corpus = Corpus.open(Path(job.corpus))
+    corpus = Corpus.open(local(job.corpus))
     try:
         figures = statistics(corpus)
     except (pyarrow.ArrowException, OSError, LookupError, TypeError) as problem:
@@ -101,13 +102,13 @@ def stats(job: StatsJob) -> int:
         print(json.dumps(figures, indent=2, ensure_ascii=False))
         return 0
     print(render(figures))
-    folder = Path(job.figures or Path(job.corpus) / "figures")
+    folder = local(job.figures) if job.figures else corpus.path / "figures"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         drawn = draw(figures, folder)
     except OSError as problem:
         raise UserError(f"figures cannot be written to {folder} ({problem.strerror}): give --figures") from None
-    print("figures: " + ", ".join(str(path) for path in drawn))
+    print("figures: " + ", ".join(map(shown, drawn)))
     return 0
 
 

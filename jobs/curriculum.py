@@ -14,6 +14,7 @@ from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.judge import Judge
 from resp_agent.curriculum.policies import NONE, Transition, make_policy
 from resp_agent.randomness import stream
+from resp_agent.storage import shown
 
 LABS = {"local": "resp_agent.curriculum.local:local_lab", "ray": "actors.lab:ray_lab"}
 
@@ -27,10 +28,10 @@ def curriculum(job: CurriculumJob) -> dict:
     """
     console, run, settings = Console(), open_run(job), job.settings
     if run.summary():
-        console.say(f"this run is complete: {run.path / 'report.html'}")
+        console.say(f"this run is complete: {shown(run.path / 'report.html')}")
         return run.summary()
 
-    console.say(f"run directory {run.path.resolve()}")
+    console.say(f"run directory {shown(run.path.resolve())}")
     with make_environment(job) as env:
         lab, synthesis = env.unwrapped.lab, job.policy != NONE
         run.hold_to_corpus(lab.corpus.fingerprint)

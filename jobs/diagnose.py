@@ -18,6 +18,7 @@ from resp_agent.diagnoser.stored import find_diagnoser
 from resp_agent.durable import write_atomic
 from resp_agent.settings import DecodingSettings, QualitySettings
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import fetch, local, shown
 
 SHOWN = 3
 
@@ -49,12 +50,13 @@ def run(job: DiagnoseJob) -> int:
     for flag, path in (("--json", job.json), ("--out", job.out)):
         if path:
             refuse_relative(flag, path)
-    diagnoser = Diagnoser(find_diagnoser(Path(job.model)), job.text)
+    folder = find_diagnoser(local(job.model))
+    diagnoser = Diagnoser(folder, job.text)
     found, failed, names = [], 0, set()
     with Sandbox(job.quality, job.decoding) as sandbox:
         for file in job.files:
             try:
-                taken = sandbox.take(Path(file))
+                taken = sandbox.take(fetch(local(file)))
             except Unreadable as problem:
                 failed += 1
                 print(f"{file}: {problem.reason}")
@@ -65,11 +67,11 @@ def run(job: DiagnoseJob) -> int:
             print(_line(file, diagnosis))
             found.append({"file": file, **diagnosis.plain})
             if job.out and diagnosis.attribution:
-                _draw(Path(job.out) / f"{_unused(Path(file).stem, names)}.png", file, waveform, diagnosis)
+                _draw(local(job.out) / f"{_unused(Path(file).stem, names)}.png", file, waveform, diagnosis)
     if job.json:
-        data = {"model": str(find_diagnoser(Path(job.model)).resolve()), "text": job.text, "files": found}
-        write_atomic(Path(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-        print(f"wrote {Path(job.json).resolve()}")
+        data = {"model": shown(folder.resolve()), "text": job.text, "files": found}
+        write_atomic(local(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+        print(f"wrote {shown(local(job.json).resolve())}")
     return FAILED if failed else 0
 
 
@@ -89,7 +91,7 @@ def _draw(path: Path, file: str, waveform, diagnosis: Diagnosis) -> None:
 
     title = f"{Path(file).name}: {diagnosis.label} ({diagnosis.confidence:.2f})"
     write_atomic(path, attribution_figure(waveform, diagnosis.attribution, title, LIGHT))
-    print(f"wrote {path.resolve()}")
+    print(f"wrote {shown(path.resolve())}")
 
 
 def _unused(name: str, names: set[str]) -> str:

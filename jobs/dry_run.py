@@ -14,6 +14,7 @@ from resp_agent.corpus.resolve import EMBEDDED
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.report.words import MISSING, count_of, duration
+from resp_agent.storage import shown
 from resp_agent.weights import here
 
 MIB = 2**20
@@ -57,7 +58,7 @@ def dry_run(job: CurriculumJob) -> int:
 
 
 def _title(plan: Plan) -> str:
-    folder = plan.job.folder
+    folder = shown(plan.job.folder)
     if plan.complete:
         return f"the run {folder} is complete: nothing is left to do"
     if plan.done is None:
@@ -72,7 +73,7 @@ def _corpus(plan: Plan) -> Iterator[str]:
     settings = plan.settings
     if plan.corpus:
         yield wrapped(f"{settings.corpus}: {plan.corpus.describe()}; it is there:")
-        yield f"    {plan.corpus.path}"
+        yield f"    {shown(plan.corpus.path)}"
         return
     if settings.corpus == EMBEDDED:
         counts, labels, styles = embedded_counts(settings)
@@ -85,7 +86,7 @@ def _corpus(plan: Plan) -> Iterator[str]:
             f"{settings.corpus}: raw recordings; what they hold is known once they are built (`corpus build` does only "
             "that, and `corpus stats` tells); they would be built into"
         )
-    yield f"    {plan.corpus_folder}"
+    yield f"    {shown(plan.corpus_folder)}"
 
 
 def _trainings(plan: Plan) -> Iterator[str]:
@@ -166,7 +167,7 @@ def _time(plan: Plan, known: Sequence[Rates]) -> Iterator[str]:
         + (f"; no run tells how long {', '.join(unknown)} takes" if unknown else "")
     )
     yield wrapped(f"by steps and clips, from {count_of(len(known), 'run')} of this size:")
-    yield from (f"    {one.run.folder}" for one in known)
+    yield from (f"    {shown(one.run.folder)}" for one in known)
     place = plan.job.place
     ours = (place.generators, place.diagnoser_workers) if place.lab == "ray" else (1, 1)
     others = {(one.generators, one.ranks) for one in known if one.clip is not None} - {ours}

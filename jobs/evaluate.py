@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import tyro
@@ -19,6 +18,7 @@ from resp_agent.durable import write_atomic
 from resp_agent.report.figures import confusion_figure
 from resp_agent.report.style import LIGHT
 from resp_agent.report.terminal import text_table
+from resp_agent.storage import local, shown
 
 
 @dataclass(frozen=True)
@@ -46,24 +46,24 @@ def run(job: EvaluateJob) -> int:
     for flag, path in (("--json", job.json), ("--out", job.out), ("--first", job.first)):
         if path:
             refuse_relative(flag, path)
-    folder = find_diagnoser(Path(job.model))
+    folder = find_diagnoser(local(job.model))
     settings = replace(read_settings(folder), corpus=job.corpus)
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(job.first or scratch)
+        place = local(job.first or scratch)
         corpus = find_corpus(settings, place / "corpus-evaluated")
         found = evaluate(folder, corpus, job.split, place / "features")
     print(render(found))
-    scores = {"model": str(folder.resolve()), "corpus": corpus.fingerprint, **found.plain}
+    scores = {"model": shown(folder.resolve()), "corpus": corpus.fingerprint, **found.plain}
     data = (json.dumps(scores, indent=2, ensure_ascii=False) + "\n").encode()
     written = []
     if job.json:
-        written.append((Path(job.json), data))
+        written.append((local(job.json), data))
     if job.out:
         figure = confusion_figure(found.assessment, f"Confusion on the {job.split} split", LIGHT)
-        written += [(Path(job.out) / "scores.json", data), (Path(job.out) / "confusion.png", figure)]
+        written += [(local(job.out) / "scores.json", data), (local(job.out) / "confusion.png", figure)]
     for path, content in written:
         write_atomic(path, content)
-        print(f"wrote {path.resolve()}")
+        print(f"wrote {shown(path.resolve())}")
     return 0
 
 

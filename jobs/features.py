@@ -20,6 +20,7 @@ from resp_agent.corpus.schema import NO_SPLIT, SPLITS
 from resp_agent.encoders.cache import Encoding, FeatureCache, Run
 from resp_agent.settings import AudioSettings, EncoderSettings, preset
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local, shown
 from resp_agent.threads import set_threads
 
 TELL_EVERY_S = 2.0
@@ -75,8 +76,8 @@ def features(job: FeaturesJob) -> FeatureCache:
     """
     refuse_relative("CORPUS", job.corpus)
     refuse_relative("--out", job.out)
-    console, corpus = Console(), Corpus.open(Path(job.corpus).resolve())
-    work = Encoding(job.encoder, job.audio, Path(job.out).resolve(), job.threads, job.units)
+    console, corpus = Console(), Corpus.open(local(job.corpus).resolve())
+    work = Encoding(job.encoder, job.audio, local(job.out).resolve(), job.threads, job.units)
     cache = work.cache()
     splits = (*SPLITS, NO_SPLIT) if job.unlabelled else SPLITS
     told = {one.id: one.duration_s for split in splits for one in corpus.descriptions(split)}
@@ -85,7 +86,7 @@ def features(job: FeaturesJob) -> FeatureCache:
     console.say(f"{len(told):,} recordings, of which {len(missing):,} are missing: about {_bytes(size)}")
     cache.ensure(corpus, splits, _placed(job, work, cache, len(missing)), _Progress(console, size))
     held = sum(path.stat().st_size for path in cache.folder.glob("*.safetensors"))
-    console.say(f"features {cache.folder} ({_bytes(held)})")
+    console.say(f"features {shown(cache.folder)} ({_bytes(held)})")
     return cache
 
 

@@ -22,6 +22,7 @@ from resp_agent.errors import UserError
 from resp_agent.report.terminal import text_table
 from resp_agent.settings import DecodingSettings, QualitySettings
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import fetch, local, shown
 from resp_agent.threads import threads
 
 
@@ -62,7 +63,7 @@ def ground(job: GroundJob) -> Relevance:
         if path:
             refuse_relative(flag, path)
     read_phrase(job.phrase)
-    grounding = load_grounding(Path(job.model))
+    grounding = load_grounding(local(job.model))
     waveform = _waveform(job)
     with threads(job.threads):
         relevance = _ask(grounding, waveform, job.phrase)
@@ -74,23 +75,23 @@ def ground(job: GroundJob) -> Relevance:
             "seconds": relevance.seconds.round(4).tolist(),
             "relevance": relevance.values.tolist(),
         }
-        write_atomic(Path(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-        print(f"wrote {Path(job.json).resolve()}")
+        write_atomic(local(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
+        print(f"wrote {shown(local(job.json).resolve())}")
     if job.out:
         # Imported when needed: drawing costs a second.
         from resp_agent.report.grounding_figures import grounding_figure
         from resp_agent.report.style import LIGHT
 
         title = f"{Path(job.file).name}: {job.phrase}"
-        write_atomic(Path(job.out), grounding_figure(waveform, relevance, None, title, LIGHT))
-        print(f"wrote {Path(job.out).resolve()}")
+        write_atomic(local(job.out), grounding_figure(waveform, relevance, None, title, LIGHT))
+        print(f"wrote {shown(local(job.out).resolve())}")
     return relevance
 
 
 def _waveform(job: GroundJob) -> np.ndarray:
     with Sandbox(job.quality, job.decoding) as sandbox:
         try:
-            return decode_flac(sandbox.take(Path(job.file)).flac)
+            return decode_flac(sandbox.take(fetch(local(job.file))).flac)
         except Unreadable as problem:
             raise UserError(f"{job.file} cannot be used: {problem.reason}") from None
 

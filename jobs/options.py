@@ -1,7 +1,6 @@
 """The command line of a run: settings, where it runs, and where its results go."""
 
 import dataclasses
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ from resp_agent.curriculum.policies import check_choice, parse_choice
 from resp_agent.curriculum.vetoes import adopt_vetoes, vetoes_of
 from resp_agent.errors import UserError
 from resp_agent.settings import Placement, Settings, from_plain, preset, to_plain
+from resp_agent.storage import absolute, fetch, local, shown
 
 Flat = tyro.conf.arg(name="")
 
@@ -58,10 +58,10 @@ class CurriculumJob:
     def folder(self) -> Path:
         """The run directory."""
         if self.resume:
-            return Path(self.resume)
+            return local(self.resume)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         name = parse_choice(self.policy).name.replace(":", ".")
-        return Path(self.out or f"runs/{stamp}-{name}-{self.settings.seed}")
+        return local(self.out or f"runs/{stamp}-{name}-{self.settings.seed}")
 
 
 def parse(argv: list[str] | None) -> CurriculumJob:
@@ -73,7 +73,7 @@ def parse(argv: list[str] | None) -> CurriculumJob:
     argv = spelt_out(sys.argv[1:] if argv is None else argv)
     job = parse_job(CurriculumJob, "resp-agent curriculum", argv, _begun, identity, found_policy(argv))
     refuse_disposable(job, job.first)
-    return job if job.resume else dataclasses.replace(job, out=str(job.folder))
+    return job if job.resume else dataclasses.replace(job, out=shown(job.folder))
 
 
 def parse_job(
@@ -93,7 +93,7 @@ def parse_job(
     argv = apart(sys.argv[1:] if argv is None else argv)
     resumed = value_of("--resume", argv)
     if resumed:
-        default = begun(Path(resumed))
+        default = begun(local(resumed))
     elif default is None:
         default = kind(settings=preset(value_of("--preset", argv) or "tiny"))
     job = tyro.cli(kind, args=argv, default=default, prog=prog, config=(tyro.conf.OmitSubcommandPrefixes,))
@@ -107,7 +107,7 @@ def found_policy(argv: list[str]) -> CurriculumJob | None:
     given = value_of("--policy", argv)
     if given is None or Path(given).suffix not in (".yaml", ".yml"):
         return None
-    found = read_policy(Path(given), value_of("--preset", argv))
+    found = read_policy(local(given), value_of("--preset", argv))
     # The last flag counts.
     argv += ["--policy", found.policy]
     return CurriculumJob(policy=found.policy, settings=found.settings)
@@ -115,11 +115,11 @@ def found_policy(argv: list[str]) -> CurriculumJob | None:
 
 def open_run(job: CurriculumJob) -> RunDirectory:
     """The run directory of a job: a new one, or the one to go on with."""
-    rejected = vetoes_of(map(Path, job.vetoes))
+    rejected = vetoes_of(map(local, job.vetoes))
     if job.resume:
         run = RunDirectory.resume(job.folder)
     else:
-        run = RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
+        run = RunDirectory.create(job.folder, identity(job) | {"first": job.first and absolute(job.first)})
     adopt_vetoes(run.path, rejected)
     return run
 
@@ -171,8 +171,10 @@ def stored_identity(folder: Path) -> dict:
     Raises:
         UserError: there is none.
     """
-    if not (folder / SETTINGS).is_file():
-        raise UserError(f"{folder} holds no run to resume: give the folder that a run printed, or leave out --resume")
+    if not fetch(folder / SETTINGS).is_file():
+        raise UserError(
+            f"{shown(folder)} holds no run to resume: give the folder that a run printed, or leave out --resume"
+        )
     return yaml.safe_load((folder / SETTINGS).read_text())
 
 
@@ -180,7 +182,7 @@ def _begun(folder: Path) -> CurriculumJob:
     stored = stored_identity(folder)
     return CurriculumJob(
         policy=stored["policy"],
-        resume=str(folder),
+        resume=shown(folder),
         first=stored.get("first"),
         settings=from_plain(stored["settings"]),
     )

@@ -15,6 +15,7 @@ from resp_agent.curriculum.judge import Judge
 from resp_agent.randomness import stream
 from resp_agent.report import RunRecord, render_report
 from resp_agent.settings import to_plain
+from resp_agent.storage import fetch, shown
 
 SHOWN = ("torch", "ray", "deepspeed", "transformers", "gymnasium", "numpy", "scikit-learn", "librosa", "resp-agent-ray")
 
@@ -52,7 +53,7 @@ def finish(job: CurriculumJob, rounds: Rounds, lab: EpisodeLab, judge: Judge) ->
     rounds.console.say(
         f"test macro-F1 {before.macro_f1:.3f} -> {after.macro_f1:.3f} (95 % {interval[0]:.3f} to {interval[1]:.3f})"
     )
-    rounds.console.say(f"report {(rounds.run.path / 'report.html').resolve()}")
+    rounds.console.say(f"report {shown((rounds.run.path / 'report.html').resolve())}")
     return summary
 
 
@@ -102,7 +103,7 @@ def _some_clips(rounds: Rounds) -> list[Recording]:
     for entry in reversed(rounds.journal):
         for request, shard in zip(entry["requests"], entry["shards"], strict=True):
             last.setdefault((request["label"], request["style"]), shard)
-    return [from_table(pq.read_table(rounds.run.path / shard).slice(0, 1))[0] for shard in last.values()]
+    return [from_table(pq.read_table(fetch(rounds.run.path / shard)).slice(0, 1))[0] for shard in last.values()]
 
 
 def _real_beside(corpus: Corpus) -> list[Recording]:

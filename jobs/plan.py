@@ -17,6 +17,7 @@ from resp_agent.errors import UserError
 from resp_agent.generator.training import FINAL
 from resp_agent.generator.vocos_training import OWN
 from resp_agent.settings import Settings
+from resp_agent.storage import shown
 from resp_agent.training.checkpoints import read_progress
 from resp_agent.weights import here
 
@@ -95,7 +96,7 @@ def plan_of(job: CurriculumJob) -> Plan:
         RunDirectory.resume(job.folder)
         done = history_of(job.folder)
         if done.state == "broken":
-            raise UserError(f"the run {job.folder} cannot be resumed: {done.why}")
+            raise UserError(f"the run {shown(job.folder)} cannot be resumed: {done.why}")
     else:
         RunDirectory.refuse_taken(job.folder)
     folders = Folders.of(job.folder, job.first, job.place.diagnoser_workers if job.place.lab == "ray" else 1)

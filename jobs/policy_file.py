@@ -9,6 +9,7 @@ from resp_agent.curriculum.policies import check_choice
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.settings import Settings, from_plain
+from resp_agent.storage import fetch, shown
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ def read_policy(path: Path, preset: str | None = None) -> FoundPolicy:
         UserError: the file cannot be read, or names no policy or setting that there is.
     """
     try:
-        plain = yaml.safe_load(path.read_text())
+        plain = yaml.safe_load(fetch(path).read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as problem:
         what = str(problem).splitlines()[0]
-        raise UserError(f"the policy file {path} cannot be read ({what}): give a file that tune wrote") from None
+        raise UserError(f"the policy file {shown(path)} cannot be read ({what}): give a file that tune wrote") from None
     if not isinstance(plain, dict) or not isinstance(plain.get("policy"), str):
         raise UserError(f"{path} names no policy: give a file that tune wrote, or one with `policy: weakness`")
     settings = plain.get("settings") or {}

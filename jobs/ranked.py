@@ -1,7 +1,6 @@
 """What trainings on ranks share: their flags, their folder, and how they are begun and gone on with."""
 
 import dataclasses
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,7 @@ from resp_agent.curriculum.journal import SETTINGS, RunDirectory
 from resp_agent.errors import UserError
 from resp_agent.settings import Settings, TrainingSettings, from_plain, to_plain
 from resp_agent.settings.checks import refuse
-
-BOARD = "tensorboard"
+from resp_agent.storage import absolute, fetch, local, shown
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class RankedTraining:
     def folder(self) -> Path:
         """Where everything goes."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        return Path(self.resume or self.out or f"runs/{stamp}-{self.WHAT}-{self.settings.seed}")
+        return local(self.resume or self.out or f"runs/{stamp}-{self.WHAT}-{self.settings.seed}")
 
 
 Training = TypeVar("Training", bound=RankedTraining)
@@ -81,7 +79,7 @@ def parse(kind: type[Training], argv: list[str] | None) -> Training:
     """A job from the command line; one to be resumed has what it was begun with."""
     job = parse_job(kind, f"resp-agent train {kind.WHAT}", argv, lambda folder: _begun(kind, folder), identity)
     refuse_disposable(job, job.first)
-    return job if job.resume else dataclasses.replace(job, out=str(job.folder))
+    return job if job.resume else dataclasses.replace(job, out=shown(job.folder))
 
 
 def identity(job: RankedTraining) -> dict:
@@ -97,11 +95,10 @@ def open_training(job: RankedTraining) -> RunDirectory:
     """
     if job.resume:
         return RunDirectory.resume(job.folder)
-    if (job.folder / SETTINGS).exists():
-        raise UserError(
-            f"{job.folder} holds a run already: go on with it by --resume {job.folder}, or give another --out"
-        )
-    return RunDirectory.create(job.folder, identity(job) | {"first": job.first and os.path.abspath(job.first)})
+    if fetch(job.folder / SETTINGS).exists():
+        place = shown(job.folder)
+        raise UserError(f"{place} holds a run already: go on with it by --resume {place}, or give another --out")
+    return RunDirectory.create(job.folder, identity(job) | {"first": job.first and absolute(job.first)})
 
 
 def prepare(job: RankedTraining, run: RunDirectory, console: Console) -> tuple[Folders, Corpus]:
@@ -110,7 +107,7 @@ def prepare(job: RankedTraining, run: RunDirectory, console: Console) -> tuple[F
     Raises:
         UserError: the corpus cannot be used, or is not the one that the training was begun on.
     """
-    console.say(f"training directory {run.path.resolve()}")
+    console.say(f"training directory {shown(run.path.resolve())}")
     if job.lab == "ray":
         # Imported when needed: one process knows no Ray.
         from actors.cluster import knock
@@ -126,7 +123,7 @@ def completed(run: RunDirectory, console: Console) -> dict | None:
     """The summary of a training that is complete, which is said; None of one that is not."""
     summary = run.summary()
     if summary:
-        console.say(f"this training is complete: {(run.path / 'summary.json').resolve()}")
+        console.say(f"this training is complete: {shown((run.path / 'summary.json').resolve())}")
     return summary
 
 
@@ -135,9 +132,9 @@ def _begun(kind: type[Training], folder: Path) -> Training:
     trains = stored.get("trains")
     if trains != kind.WHAT:
         verb = f"train {trains}" if trains else "curriculum"
-        raise UserError(f"{folder} holds a run of another kind: go on with it by `resp-agent {verb} --resume`")
+        raise UserError(f"{shown(folder)} holds a run of another kind: go on with it by `resp-agent {verb} --resume`")
     return kind(
-        resume=str(folder),
+        resume=shown(folder),
         first=stored.get("first"),
         workers=stored["workers"],
         settings=from_plain(stored["settings"]),

@@ -11,6 +11,7 @@ from ray.util.placement_group import remove_placement_group
 
 from actors.cluster import connect, reserve
 from jobs.ranked import RankedTraining
+from jobs.ray_storage import notes_in
 from jobs.training_log import PartsLog, Say, TrainingLog, following, line_to
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
@@ -72,7 +73,7 @@ def train_on_ray(rank: Callable[[dict], None], task: dict, ranks: Ranks, say: Sa
         ),
         run_config=RunConfig(
             name="ray-train",
-            storage_path=str(folders.workspace),
+            **notes_in(folders.workspace),
             failure_config=FailureConfig(max_failures=ranks.restarts),
             logging_config=LoggingConfig(log_level="ERROR"),
         ),

@@ -8,10 +8,11 @@ from tensorboardX import SummaryWriter
 
 from jobs.console import Console
 from resp_agent.curriculum.assessment import Assessment
-from resp_agent.curriculum.journal import RunDirectory
+from resp_agent.curriculum.journal import BOARD, RunDirectory
 from resp_agent.curriculum.policies import Policy
 from resp_agent.report.reasons import short_reason
 from resp_agent.settings import Settings
+from resp_agent.storage import publish
 
 
 class Rounds:
@@ -24,7 +25,7 @@ class Rounds:
         self.assessments: list[Assessment] = run.assessments(len(self.journal))
         self.seconds: dict[str, float] = {}
         self._last_commit = time.monotonic()
-        self._board = SummaryWriter(str(run.path / "tensorboard"), purge_step=len(self.journal))
+        self._board = SummaryWriter(str(run.path / BOARD), purge_step=len(self.journal))
         if self.journal:
             console.say(f"going on after round {self.journal[-1]['round']}")
 
@@ -94,3 +95,4 @@ class Rounds:
         for label, f1 in zip(assessment.labels, assessment.by_label["f1"], strict=True):
             self._board.add_scalar(f"valid/f1/{label}", f1, number)
         self._board.flush()
+        publish(self.run.path / BOARD)

@@ -22,6 +22,7 @@ from resp_agent.metrics.paired import paired
 from resp_agent.report.comparison_figure import Line
 from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.report.words import MISSING, brief, count_of, plain
+from resp_agent.storage import shown
 
 Interval = tuple[float, float]
 
@@ -83,7 +84,7 @@ class Comparison:
             "differences": [asdict(one) for one in self.differences],
             "curves": [
                 {
-                    "run": str(run.folder),
+                    "run": shown(run.folder),
                     "group": group.name,
                     "seed": run.seed,
                     "clips": run.spent,
@@ -178,7 +179,7 @@ def _row(group: Group) -> Row:
     phases = dict.fromkeys(phase for run in judged for phase in run.summary["seconds"])
     return Row(
         group.name,
-        [str(run.folder) for run in group.runs],
+        [shown(run.folder) for run in group.runs],
         group.seeds,
         len(after),
         _mean(before),
@@ -211,10 +212,10 @@ def _notes(groups: Sequence[Group]) -> list[str]:
             notes.append(f"{group.name}: a seed was run more than once and counts as the mean of its runs")
     for run in runs:
         if run.summary is None:
-            notes.append(f"{run.folder} is not complete ({run.state}: {run.why}): it has no test score")
+            notes.append(f"{shown(run.folder)} is not complete ({run.state}: {run.why}): it has no test score")
         vetoed = len(read_vetoes(run.folder))
         if vetoed:
-            notes.append(f"{run.folder} has a veto list of {count_of(vetoed, 'clip')}, which is no setting")
+            notes.append(f"{shown(run.folder)} has a veto list of {count_of(vetoed, 'clip')}, which is no setting")
     return notes
 
 

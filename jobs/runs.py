@@ -22,6 +22,7 @@ from resp_agent.errors import UserError
 from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.report.words import MISSING, brief, count_of
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local, shown
 
 HEAD = (
     "begun", "state", "policy", "generator", "corpus", "seed", "rounds", "clips", "validation", "test", "95 %", "min",
@@ -64,9 +65,9 @@ def list_runs(job: ListJob) -> int:
     """Prints the table; returns the exit code."""
     if job.json:
         refuse_relative("--json", job.json)
-    found = sorted(runs_in([Path(folder) for folder in job.folders]), key=lambda run: -(run.began_s or 0.0))
+    found = sorted(runs_in([local(folder) for folder in job.folders]), key=lambda run: -(run.began_s or 0.0))
     if job.json:
-        _write(Path(job.json), [plain_row(run) for run in found])
+        _write(local(job.json), [plain_row(run) for run in found])
     if not found:
         print(f"no run in {', '.join(job.folders)}")
         return 0
@@ -74,11 +75,12 @@ def list_runs(job: ListJob) -> int:
     width = max(LEAST_WIDTH, shutil.get_terminal_size((LEAST_WIDTH, 24)).columns)
     *lines, _ = zip(*[_cells(run) for run in found], strict=True)
     rows = list(zip(*lines, strict=True))
-    names = [HEAD[-1], "─" * max(len(str(run.folder)) for run in found), *(str(run.folder) for run in found)]
+    places = [shown(run.folder) for run in found]
+    names = [HEAD[-1], "─" * max(map(len, places)), *places]
     table = text_table(HEAD[:-1], rows, texts=5, width=width)
     room = max(map(len, table))
     print("\n".join(f"{line:<{room}}  {name}" for line, name in zip(table, names, strict=True)))
-    notes = [f"{run.folder}: {run.state}: {run.why}" for run in found if run.state != "complete"]
+    notes = [f"{shown(run.folder)}: {run.state}: {run.why}" for run in found if run.state != "complete"]
     if notes:
         print("\n" + "\n".join(wrapped(note) for note in notes))
     return 0
@@ -87,7 +89,7 @@ def list_runs(job: ListJob) -> int:
 def plain_row(run: History) -> dict:
     """What is listed of a run, as plain data; None where it is not known."""
     row = {
-        "run": str(run.folder),
+        "run": shown(run.folder),
         "state": run.state,
         "why": run.why,
         "begun": run.began_s and datetime.fromtimestamp(run.began_s, UTC).isoformat(timespec="seconds"),
@@ -128,18 +130,18 @@ def compare(job: CompareJob) -> int:
     from resp_agent.report.style import LIGHT
 
     refuse_relative("--out", job.out)
-    found = runs_in([Path(folder) for folder in job.folders])
+    found = runs_in([local(folder) for folder in job.folders])
     runs = [run for run in found if run.state not in ("broken", "no run")]
-    left_out = [f"left out: {run.folder}, {run.state}: {run.why}" for run in found if run not in runs]
+    left_out = [f"left out: {shown(run.folder)}, {run.state}: {run.why}" for run in found if run not in runs]
     if len(runs) < 2:
         why = f" ({'; '.join(left_out)})" if left_out else ""
         raise UserError(f"{count_of(len(runs), 'run')} cannot be compared{why}: give two run directories or more")
     comparison = compared(runs, job.different_corpora, left_out)
     print(printed(comparison))
-    out = Path(job.out)
+    out = local(job.out)
     _write(out / "comparison.json", comparison.plain())
     write_atomic(out / "comparison.png", comparison_figure(comparison.lines(), comparison.caption, LIGHT))
-    print(f"\ntable {out / 'comparison.json'}\nfigure {out / 'comparison.png'}")
+    print(f"\ntable {shown(out / 'comparison.json')}\nfigure {shown(out / 'comparison.png')}")
     return 0
 
 
@@ -169,7 +171,7 @@ def _cells(run: History) -> list[str]:
         MISSING if after is None else _from_to((before, after)),
         known("test_macro_f1_ci95", lambda ends: f"{brief(ends[0])}–{brief(ends[1])}"),
         known("minutes"),
-        str(run.folder),
+        shown(run.folder),
     ]
 
 
@@ -189,7 +191,7 @@ def _write(path: Path, data: list | dict) -> None:
     try:
         write_atomic(path, (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     except OSError as problem:
-        raise UserError(f"{path} cannot be written ({problem.strerror}): give another place") from None
+        raise UserError(f"{shown(path)} cannot be written ({problem.strerror}): give another place") from None
 
 
 if __name__ == "__main__":

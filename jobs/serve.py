@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import tyro
@@ -22,6 +21,7 @@ from jobs.first_training import first_training
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import preset
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local
 
 TOKEN = "RESP_AGENT_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -158,13 +158,13 @@ def found(job: ServeJob, console: Console) -> Served:
     """What is served; trained first where there is nothing."""
     chosen = job.run
     if not chosen and not job.diagnoser:
-        latest = latest_run(Path(job.runs))
+        latest = latest_run(local(job.runs))
         if latest is None:
-            folder = Path(job.runs) / FIRST.format(preset=job.preset)
+            folder = local(job.runs) / FIRST.format(preset=job.preset)
             console.say(f"there is no run in {job.runs}: a first training of {job.preset!r} on simulated sounds begins")
             latest = first_training(folder, preset(job.preset), console)
         chosen = str(latest)
-    shown = job.runs if Path(job.runs).is_dir() and not job.run else None
+    shown = job.runs if local(job.runs).is_dir() and not job.run else None
     return find_served(chosen, job.diagnoser, job.generator, shown, job.real_recordings)
 
 

@@ -19,6 +19,7 @@ from resp_agent.generator.plan_file import read_plan
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings, from_plain, preset
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import fetch, local, shown
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class SynthesisJob:
         """
         content = self.content or self.settings.generator.content
         if self.plan:
-            return read_plan(Path(self.plan), content, self.draw)
+            return read_plan(fetch(local(self.plan)), content, self.draw)
         seed = seed_of(self.draw, "plan", 0)
         return [Request(self.label, self.style, self.count or 1, seed, content, self.hardness, self.duration_s)]
 
@@ -112,7 +113,7 @@ def parse(argv: list[str] | None) -> SynthesisJob:
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     trained = value_of("--trained", argv)
-    stored = _begun(Path(trained)) if trained else None
+    stored = _begun(local(trained)) if trained else None
     settings = from_plain(stored["settings"]) if stored else preset(value_of("--preset", argv) or "tiny")
     config = (tyro.conf.OmitSubcommandPrefixes,)
     default = _unasked(settings)
@@ -120,7 +121,7 @@ def parse(argv: list[str] | None) -> SynthesisJob:
     if stored:
         if job.settings != settings:
             raise UserError(f"a setting differs from those of {trained}: leave it out, or leave out --trained")
-        first = job.first or stored.get("first") or str(Path(trained).resolve() / "first")
+        first = job.first or stored.get("first") or shown(local(trained).resolve() / "first")
         job = dataclasses.replace(job, first=first)
     for flag, path in (("--out", job.out), ("--plan", job.plan), ("--trained", job.trained), ("--first", job.first)):
         if path:
@@ -132,10 +133,10 @@ def parse(argv: list[str] | None) -> SynthesisJob:
 
 
 def _begun(folder: Path) -> dict:
-    if not (folder / SETTINGS).is_file():
+    if not fetch(folder / SETTINGS).is_file():
         raise UserError(
-            f"{folder} holds no run: give the folder of a `train generator` or of a curriculum run, or leave out "
-            "--trained to train a generator first"
+            f"{shown(folder)} holds no run: give the folder of a `train generator` or of a curriculum run, or leave "
+            "out --trained to train a generator first"
         )
     return stored_identity(folder)
 

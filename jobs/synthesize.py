@@ -19,12 +19,13 @@ from resp_agent.curriculum.request import Request
 from resp_agent.diagnoser.stored import find_diagnoser
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
-from resp_agent.generator.bulk import Synthesis, is_made, shard_of, started_at, told_when_full, write_part
+from resp_agent.generator.bulk import Synthesis, missing_parts, shard_of, started_at, told_when_full, write_part
 from resp_agent.generator.plan_file import in_parts, refuse_unknown
-from resp_agent.generator.synthesizer import MOST_AT_ONCE
-from resp_agent.generator.synthetic_set import Made, write_set
+from resp_agent.generator.synthesizer import MOST_AT_ONCE, SHARDS
+from resp_agent.generator.synthetic_set import CARD, INDEX, Made, write_set
 from resp_agent.generator.training import generator_fingerprint, is_trained, train_generator
 from resp_agent.settings import Settings, to_plain
+from resp_agent.storage import fetch, local, shown
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import digests
 from resp_agent.training.engine import AVERAGED
@@ -40,7 +41,7 @@ def synthesize(job: SynthesisJob) -> Path:
         UserError: something given cannot be used.
         RunFailed: clips cannot be made or written; those that were made stay.
     """
-    console, out, settings = Console(), Path(job.out).resolve(), job.settings
+    console, out, settings = Console(), local(job.out).resolve(), job.settings
     folders = Folders.of(out, job.first)
     requests, diagnoser = _with_diagnoser(job, job.requests())
     corpus = resolve_corpus(settings, folders.corpus(settings))
@@ -64,9 +65,8 @@ def synthesize(job: SynthesisJob) -> Path:
                 train_generator(settings, train, folder, Beacon(folders.progress, "generator-0"))
         parts = in_parts(requests, MOST_AT_ONCE)
         left = {
-            write_part(out / PARTS, number, part): part.count
-            for number, part in enumerate(parts)
-            if not is_made(out, part, fingerprint, job.export)
+            write_part(out / PARTS, number, parts[number]): parts[number].count
+            for number in missing_parts(out, parts, fingerprint, job.export)
         }
         total, missing = sum(part.count for part in parts), sum(left.values())
         there = f", {total - missing:,} are there already" if missing < total else ""
@@ -76,7 +76,8 @@ def synthesize(job: SynthesisJob) -> Path:
             _make(runner, work, list(left), missing, job.workers, console)
         shards = [shard_of(out, part, fingerprint) for part in parts]
         write_set(out, Made(settings, corpus, fingerprint, requests, shards), job.export)
-    console.say(f"clips {out / 'synthetic'}\ndata card {out / 'README.md'}\nindex {out / 'index.csv'}")
+    clips, card, index = (shown(out / name) for name in (SHARDS, CARD, INDEX))
+    console.say(f"clips {clips}\ndata card {card}\nindex {index}")
     return out
 
 
@@ -114,7 +115,7 @@ def _with_diagnoser(job: SynthesisJob, requests: list[Request]) -> tuple[list[Re
         return requests, None
     if not job.diagnoser:
         raise UserError("clips of some hardness are hard for a diagnoser: give --diagnoser, or a hardness of 0")
-    folder = find_diagnoser(Path(job.diagnoser).resolve())
+    folder = find_diagnoser(local(job.diagnoser).resolve())
     weights = digests(folder)[AVERAGED]
     return [dataclasses.replace(one, diagnoser=weights) if one.hardness else one for one in requests], folder
 
@@ -134,13 +135,13 @@ def _begin(out: Path, job: SynthesisJob, corpus: Corpus, requests: Sequence[Requ
         "corpus": corpus.fingerprint,
         "requests": [dataclasses.asdict(request) for request in requests],
     }
-    path = out / REQUESTS
+    path, place = fetch(out / REQUESTS), shown(out)
     try:
         if path.is_file() and json.loads(path.read_text()) != asked:
-            raise UserError(f"{out} holds another set of clips: give another --out, or the command it was made by")
+            raise UserError(f"{place} holds another set of clips: give another --out, or the command it was made by")
         write_atomic(path, json.dumps(asked, indent=1).encode())
     except OSError as problem:
-        raise UserError(f"{out} cannot be written ({problem.strerror or problem}): give another --out") from problem
+        raise UserError(f"{place} cannot be written ({problem.strerror or problem}): give another --out") from problem
 
 
 def main(argv: Sequence[str] | None = None) -> int:

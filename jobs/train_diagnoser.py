@@ -7,18 +7,19 @@ from pathlib import Path
 
 from jobs.console import Console
 from jobs.exits import run_job
-from jobs.ranked import BOARD, RankedTraining, completed, open_training, parse, prepare
+from jobs.ranked import RankedTraining, completed, open_training, parse, prepare
 from jobs.training_log import TrainingLog
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
-from resp_agent.curriculum.journal import RunDirectory
+from resp_agent.curriculum.journal import BOARD, RunDirectory
 from resp_agent.diagnoser.evaluation import Evaluation, evaluate
 from resp_agent.diagnoser.learner import Learner
 from resp_agent.diagnoser.stored import export
 from resp_agent.diagnoser.systems import check_system
 from resp_agent.report.figures import confusion_figure
 from resp_agent.report.style import LIGHT
+from resp_agent.storage import shown
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import read_progress
 
@@ -92,7 +93,7 @@ def _finish(
     progress = read_progress(checkpoint)
     valid, test = (evaluate(run.path / MODEL, corpus, split, folders.features) for split in ("valid", "test"))
     summary = {
-        "model": str((run.path / MODEL).resolve()),
+        "model": shown((run.path / MODEL).resolve()),
         "system": job.settings.diagnoser.system,
         "seed": job.settings.seed,
         "workers": job.workers,
@@ -111,7 +112,7 @@ def _finish(
     console.say(f"the weights of step {progress['step']} of {len(progress['losses'])}: {_scores(valid)}")
     console.say(_scores(test))
     for what, name in (("model", MODEL), ("summary", "summary.json"), ("TensorBoard events", BOARD)):
-        console.say(f"{what} {(run.path / name).resolve()}")
+        console.say(f"{what} {shown((run.path / name).resolve())}")
     return summary
 
 

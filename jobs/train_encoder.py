@@ -17,15 +17,16 @@ from jobs.training_log import TrainingLog
 from resp_agent.corpus.resolve import find_corpus
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
-from resp_agent.curriculum.journal import SETTINGS
+from resp_agent.curriculum.journal import BOARD, SETTINGS
 from resp_agent.diagnoser.pretraining import STEM, Pretrainer
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.settings import PretrainingSettings, Settings, from_plain, to_plain
+from resp_agent.storage import fetch, local, shown
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import read_progress
 
-ENCODER, BOARD = "encoder", "tensorboard"
+ENCODER = "encoder"
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class EncoderTraining:
     def folder(self) -> Path:
         """Where everything goes."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        return Path(self.resume or self.out or f"runs/{stamp}-encoder-{self.settings.seed}")
+        return local(self.resume or self.out or f"runs/{stamp}-encoder-{self.settings.seed}")
 
 
 def parse(argv: list[str] | None) -> EncoderTraining:
     """A job from the command line; one to be resumed has what it was begun with."""
     job = parse_job(EncoderTraining, "resp-agent train encoder", argv, _begun, identity)
     refuse_disposable(job, job.first)
-    return job if job.resume else dataclasses.replace(job, out=str(job.folder))
+    return job if job.resume else dataclasses.replace(job, out=shown(job.folder))
 
 
 def identity(job: EncoderTraining) -> dict:
@@ -66,11 +67,12 @@ def pretrain(job: EncoderTraining) -> Path:
     console, folder = Console(), job.folder.resolve()
     encoder = folder / ENCODER
     if read_progress(encoder) is not None:
-        console.say(f"this pretraining is complete: {encoder / STEM}")
+        console.say(f"this pretraining is complete: {shown(encoder / STEM)}")
         return encoder / STEM
-    if not job.resume and (folder / SETTINGS).exists():
-        raise UserError(f"{folder} holds a run already: go on with it by --resume {folder}, or give another --out")
-    console.say(f"training directory {folder}")
+    if not job.resume and fetch(folder / SETTINGS).exists():
+        place = shown(folder)
+        raise UserError(f"{place} holds a run already: go on with it by --resume {place}, or give another --out")
+    console.say(f"training directory {shown(folder)}")
     write_atomic(folder / SETTINGS, yaml.safe_dump(identity(job) | {"first": job.first}, sort_keys=False).encode())
     set_threads(job.settings.threads)
     folders = Folders.of(folder, job.first)
@@ -83,10 +85,10 @@ def pretrain(job: EncoderTraining) -> Path:
     trainer.train(encoder, log)
     log.close()
     diagnoser = job.settings.diagnoser
-    console.say(f"stem {encoder / STEM}")
+    console.say(f"stem {shown(encoder / STEM)}")
     console.say(
         f"use it: resp-agent train diagnoser --diagnoser.audio-stem {diagnoser.audio_stem} --diagnoser.stem-weights "
-        f"{encoder / STEM}"
+        f"{shown(encoder / STEM)}"
     )
     return encoder / STEM
 
@@ -94,9 +96,9 @@ def pretrain(job: EncoderTraining) -> Path:
 def _begun(folder: Path) -> EncoderTraining:
     stored = stored_identity(folder)
     if "pretraining" not in stored:
-        raise UserError(f"{folder} holds a run of another kind, not a pretraining: give the folder of one")
+        raise UserError(f"{shown(folder)} holds a run of another kind, not a pretraining: give the folder of one")
     return EncoderTraining(
-        resume=str(folder),
+        resume=shown(folder),
         first=stored.get("first"),
         pretraining=from_plain(stored["pretraining"], PretrainingSettings()),
         settings=from_plain(stored["settings"]),

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from jobs.console import Console
 from jobs.exits import run_job
-from jobs.ranked import BOARD, RankedTraining, completed, open_training, parse, prepare
+from jobs.ranked import RankedTraining, completed, open_training, parse, prepare
 from jobs.training_log import PartsLog
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
+from resp_agent.curriculum.journal import BOARD
 from resp_agent.curriculum.request import Request
 from resp_agent.generator.synthesizer import Generator, make_generator
 from resp_agent.generator.training import is_trained, train_generator
@@ -22,6 +23,7 @@ from resp_agent.report.pairs import kind_of
 from resp_agent.report.sound_grid import MOST_LABELS, MOST_STYLES, grid_figure
 from resp_agent.report.style import LIGHT
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import shown
 from resp_agent.threads import set_threads
 
 CLIPS = "figures/clips-by-label-and-style.png"
@@ -69,7 +71,7 @@ def train(job: GeneratorTraining) -> dict:
     generator = make_generator(settings, train_split, folder)
     files = {CLIPS: _clips_figure(generator, corpus, train_split, settings.seed, settings.generator.content)}
     summary = {
-        "generator": str(folder.resolve()),
+        "generator": shown(folder.resolve()),
         "fingerprint": generator.fingerprint,
         "content": settings.generator.content,
         "labels": list(corpus.labels),
@@ -82,7 +84,7 @@ def train(job: GeneratorTraining) -> dict:
     }
     run.finish(files, summary)
     for what, where in (("generator", folder), ("clips to look at", run.path / CLIPS), ("events", run.path / BOARD)):
-        console.say(f"{what} {where.resolve()}")
+        console.say(f"{what} {shown(where.resolve())}")
     return summary
 
 

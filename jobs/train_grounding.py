@@ -21,6 +21,7 @@ from resp_agent.diagnoser.stored import find_diagnoser
 from resp_agent.encoders.cache import FeatureCache, open_cache
 from resp_agent.settings import Settings, preset
 from resp_agent.settings.grounding import GroundingSettings
+from resp_agent.storage import local, shown
 from resp_agent.threads import set_threads
 
 MODEL = "model"
@@ -48,7 +49,7 @@ class GroundingTraining:
     @property
     def folder(self) -> Path:
         """Where everything goes."""
-        return Path(self.out or f"runs/grounding-{self.settings.seed}")
+        return local(self.out or f"runs/grounding-{self.settings.seed}")
 
 
 def parse(argv: list[str] | None) -> GroundingTraining:
@@ -77,13 +78,13 @@ def train(job: GroundingTraining, console: Console) -> Grounding:
     console.say(f"corpus of {corpus.describe()}")
     cache = open_cache(folders.features, settings.diagnoser.encoder, settings.audio)
     grounding = learn(job, settings, corpus, cache, diagnoser, console)
-    console.say(f"ask it: resp-agent ground FILE --phrase '{grounding.taught[0]}' --model {job.folder}")
+    console.say(f"ask it: resp-agent ground FILE --phrase '{grounding.taught[0]}' --model {shown(job.folder)}")
     return grounding
 
 
 def prepare(job: Any) -> tuple[Settings, Folders, Path | None]:
     """The settings in force, the folders, and the folder of the diagnoser to start from, of a job with those flags."""
-    diagnoser = find_diagnoser(Path(job.diagnoser)) if job.diagnoser else None
+    diagnoser = find_diagnoser(local(job.diagnoser)) if job.diagnoser else None
     settings = settings_of(job.settings, diagnoser)
     set_threads(settings.threads)
     return settings, Folders.of(job.folder, job.first), diagnoser
@@ -104,7 +105,7 @@ def learn(
     learner = GroundingLearner(settings, job.grounding, corpus, cache, diagnoser)
     console.say(f"learning where there are {', '.join(learner.taught)}")
     grounding = learner.train(job.folder / MODEL, told)
-    console.say(f"model {(job.folder / MODEL).resolve()}")
+    console.say(f"model {shown((job.folder / MODEL).resolve())}")
     return grounding
 
 

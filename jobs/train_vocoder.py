@@ -8,11 +8,12 @@ import numpy as np
 
 from jobs.console import Console
 from jobs.exits import run_job
-from jobs.ranked import BOARD, RankedTraining, completed, open_training, parse, prepare
+from jobs.ranked import RankedTraining, completed, open_training, parse, prepare
 from jobs.training_log import PartsLog
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import Recording
 from resp_agent.curriculum.beacon import Beacon
+from resp_agent.curriculum.journal import BOARD
 from resp_agent.encoders.patches import waveform_log_mel
 from resp_agent.generator.vocoding import GriffinLim, Vocoder, VocosVocoder, copied
 from resp_agent.generator.vocos_training import load_vocoder, sizes_and_training, train_vocoder
@@ -22,6 +23,7 @@ from resp_agent.report.pairs import kind_of
 from resp_agent.report.sound_grid import MOST_LABELS, MOST_STYLES, grid_figure
 from resp_agent.report.style import LIGHT
 from resp_agent.settings import AudioSettings
+from resp_agent.storage import shown
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import read_progress
 
@@ -71,7 +73,7 @@ def train(job: VocoderTraining) -> dict:
     real = corpus.split("valid")
     copies = {name: _copies(vocoder, real, settings.audio, settings.seed) for name, vocoder in vocoders.items()}
     told = {
-        "vocoder": str(folder.resolve()),
+        "vocoder": shown(folder.resolve()),
         "copies": {name: _compared(real, made, settings.audio) for name, made in copies.items()},
         "recordings": len(real),
         "seed": settings.seed,
@@ -83,7 +85,7 @@ def train(job: VocoderTraining) -> dict:
     for name, figures in told["copies"].items():
         console.say(f"{name}: {_sentence(figures)}")
     for what, where in (("vocoder", folder), ("copies", run.path / COPIES), ("events", run.path / BOARD)):
-        console.say(f"{what} {where.resolve()}")
+        console.say(f"{what} {shown(where.resolve())}")
     return told
 
 

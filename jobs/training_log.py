@@ -8,6 +8,8 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
+from resp_agent.storage import publish
+
 LINE_EVERY_S = 5.0
 """Time between lines where no look at validation makes one."""
 POLL_S = 0.3
@@ -48,6 +50,7 @@ class TrainingLog:
             self._line(self._step)
         if self._board:
             self._board.close()
+            publish(self._folder)
 
     def _line(self, step: int, more: str = "") -> None:
         now, losses = time.monotonic(), self._losses

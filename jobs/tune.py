@@ -28,6 +28,7 @@ from resp_agent.report.terminal import text_table
 from resp_agent.report.words import count_of, score
 from resp_agent.settings import Placement, Settings, from_plain, to_plain
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import absolute, fetch, local, shown
 
 BEST, RESULTS = "best_policy.yaml", "trials.parquet"
 
@@ -71,7 +72,7 @@ class TuneJob:
     @property
     def folder(self) -> Path:
         """The search's folder."""
-        return Path(self.resume or self.out)
+        return local(self.resume or self.out)
 
 
 def tune(job: TuneJob) -> int:
@@ -86,12 +87,13 @@ def tune(job: TuneJob) -> int:
 
     console, out = Console(), job.folder.resolve()
     _begin(job, out)
-    first = Path(job.first).resolve() if job.first else out / "first"
+    first = local(job.first).resolve() if job.first else out / "first"
     some = SearchTrial(Candidate("random", {}), job.settings, job.seeds, out / "trials", first, job.place)
     some.folder.mkdir(parents=True, exist_ok=True)
     study = PolicyStudy(out, job.policies, some, job.settings.seed)
     again, done = study.take_up(), len(study.tried)
-    console.say(f"search {out}: {count_of(job.trials, 'trial')}, {done} done" + (f", {again} cut off" if again else ""))
+    place, cut = shown(out), f", {again} cut off" if again else ""
+    console.say(f"search {place}: {count_of(job.trials, 'trial')}, {done} done{cut}")
     if done < job.trials:
         reserved = bundles(job.place, job.cpus, len(job.seeds))
         check_room(reserved)
@@ -104,16 +106,16 @@ def tune(job: TuneJob) -> int:
 
 
 def _begin(job: TuneJob, out: Path) -> None:
-    begun = out / SETTINGS
+    begun, place = fetch(out / SETTINGS), shown(out)
     if begun.is_file() and not job.resume:
-        raise UserError(f"{out} holds a search already: go on with it by --resume {out}, or give another --out")
+        raise UserError(f"{place} holds a search already: go on with it by --resume {place}, or give another --out")
     if not begun.is_file():
         try:
             out.mkdir(parents=True, exist_ok=True)
-            plain = _identity(job) | {"first": job.first and str(Path(job.first).resolve()), "trials": job.trials}
+            plain = _identity(job) | {"first": job.first and absolute(job.first), "trials": job.trials}
             write_atomic(begun, yaml.safe_dump(plain, sort_keys=False).encode())
         except OSError as problem:
-            raise UserError(f"{out} cannot be written ({problem.strerror}): give another --out") from problem
+            raise UserError(f"{place} cannot be written ({problem.strerror}): give another --out") from problem
 
 
 def _identity(job: TuneJob) -> dict:
@@ -127,7 +129,7 @@ def _begun(folder: Path) -> TuneJob:
         trials=stored["trials"],
         seeds=tuple(stored["seeds"]),
         policies=tuple(stored["policies"]),
-        resume=str(folder),
+        resume=shown(folder),
         first=stored["first"],
         settings=from_plain(stored["settings"]),
     )
@@ -170,8 +172,9 @@ def _standing(tried: list[Tried], most: int = 5) -> list[str]:
 def _publish(job: TuneJob, study: PolicyStudy, out: Path, console: Console) -> None:
     """Writes results, figures and the best policy, and says where they are."""
     tried, best = study.tried, study.best
-    pq.write_table(_as_table(tried, job), out / f".{RESULTS}")
-    (out / f".{RESULTS}").replace(out / RESULTS)
+    table = pa.BufferOutputStream()
+    pq.write_table(_as_table(tried, job), table)
+    write_atomic(out / RESULTS, table.getvalue().to_pybytes())
     scored = [one for one in tried if one.score is not None]
     caption = (
         f"corpus {job.settings.corpus}, generator {job.settings.generator.kind}, seeds {', '.join(map(str, job.seeds))}"
@@ -185,7 +188,7 @@ def _publish(job: TuneJob, study: PolicyStudy, out: Path, console: Console) -> N
     write_atomic(out / "importance.json", json.dumps(importances, indent=1).encode())
     if best is None:
         failed = [one.reason for one in tried if one.state == FAILED]
-        raise RunFailed(f"no trial came to its end{': ' + failed[0] if failed else ''}; see {out / RESULTS}")
+        raise RunFailed(f"no trial came to its end{': ' + failed[0] if failed else ''}; see {shown(out / RESULTS)}")
     write_policy(
         out / BEST,
         best.candidate.policy,
@@ -196,9 +199,11 @@ def _publish(job: TuneJob, study: PolicyStudy, out: Path, console: Console) -> N
         trials=len(tried),
     )
     print("\n" + "\n".join(_standing(tried)))
-    console.say(f"best: {best.candidate.policy}, macro-F1 {best.score:.3f} on validation; policy file {out / BEST}")
+    file = shown(out / BEST)
+    console.say(f"best: {best.candidate.policy}, macro-F1 {best.score:.3f} on validation; policy file {file}")
     print(
-        f"trials {out / RESULTS}\nfigures {out / 'history.png'}" + (f" {out / 'importance.png'}" if importances else "")
+        f"trials {shown(out / RESULTS)}\nfigures {shown(out / 'history.png')}"
+        + (f" {shown(out / 'importance.png')}" if importances else "")
     )
 
 

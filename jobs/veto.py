@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import tyro
@@ -14,6 +13,7 @@ from resp_agent.curriculum.vetoes import FILE, add_vetoes, read_vetoes
 from resp_agent.errors import UserError
 from resp_agent.generator.synthesizer import SHARDS
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import children, fetch, is_mirror, local, shown
 
 
 @dataclass(frozen=True)
@@ -39,20 +39,20 @@ def veto(job: VetoJob) -> None:
         UserError: there are no clips in the folder, or not those.
     """
     refuse_relative("DIR", job.folder)
-    folder = Path(job.folder)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}: give a run directory, or the --out of `synthesize`")
+    folder = local(job.folder)
+    if not (children(folder) if is_mirror(folder) else folder.is_dir()):
+        raise UserError(f"there is no folder {shown(folder)}: give a run directory, or the --out of `synthesize`")
     if job.clips:
-        shards = sorted((folder / SHARDS).glob("*.parquet"))
+        shards = [path for path in children(folder / SHARDS) if path.suffix == ".parquet"]
         if not shards:
-            raise UserError(f"{folder} holds no clips: give a run directory, or the --out of `synthesize`")
-        known = {one for shard in shards for one in pq.read_table(shard, columns=["id"])["id"].to_pylist()}
+            raise UserError(f"{shown(folder)} holds no clips: give a run directory, or the --out of `synthesize`")
+        known = {one for shard in shards for one in pq.read_table(fetch(shard), columns=["id"])["id"].to_pylist()}
         added = add_vetoes(folder, job.clips, job.reason, known)
         print(f"{len(added)} added, {len(set(job.clips)) - len(added)} were on the list already")
     rows = read_vetoes(folder)
     for row in rows.values():
         print(f"{row['clip_id']}  {row.get('when', '')}  {row.get('reason', '')}")
-    print(f"{len(rows)} rejected: {(folder / FILE).resolve()}")
+    print(f"{len(rows)} rejected: {shown((folder / FILE).resolve())}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

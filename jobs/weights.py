@@ -16,6 +16,7 @@ from jobs.submitted import refuse_relative
 from jobs.verbs import run_verb
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
+from resp_agent.storage import fetch, local, shown
 
 TABLE = "imported.json"
 """What was read, beside what was made of it."""
@@ -34,7 +35,7 @@ class VerifyJob:
 def import_weights(job: ImportJob) -> int:
     """Imports what the job names and prints the table. Nothing is written before all of it was read."""
     refuse_relative("--out", job.out)
-    out = Path(job.out)
+    out = local(job.out)
     read = [run(job) for name, run in IMPORTERS.items() if getattr(job, name)]
     try:
         for _, write in read:
@@ -44,7 +45,7 @@ def import_weights(job: ImportJob) -> int:
     except OSError as problem:
         raise UserError(f"nothing can be written to --out {out} ({problem}): give a folder that takes files") from None
     print_table(rows)
-    print(f"written to {out.resolve()}")
+    print(f"written to {shown(out.resolve())}")
     return 0
 
 
@@ -66,7 +67,7 @@ def print_table(rows: Sequence[Read]) -> None:
 def verify(job: VerifyJob) -> int:
     """Prints a line for every quantity; 1 if one misses its tolerance, else 0."""
     only = tuple(kind.strip() for kind in job.only.split(",") if kind.strip())
-    return FAILED if verify_folder(Path(job.folder), only) else 0
+    return FAILED if verify_folder(fetch(local(job.folder)), only) else 0
 
 
 def main_import(argv: Sequence[str] | None = None) -> int:

@@ -1,8 +1,10 @@
-"""Files that are whole or not there, also after a kill or a power cut."""
+"""Files that are whole or not there, also after a kill or a power cut; what mirrors an object store is stored there."""
 
 import os
 import time
 from pathlib import Path
+
+from resp_agent.storage import publish
 
 
 def sync(path: Path) -> None:
@@ -24,6 +26,8 @@ def write_atomic(path: Path, data: bytes) -> None:
             handle.write(data)
             handle.flush()
             os.fsync(handle.fileno())
+        # On a store first: what is here is there, too.
+        publish(temporary, at=path)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

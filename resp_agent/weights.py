@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from resp_agent.errors import UserError
+from resp_agent.storage import fetch, is_remote, local
 
 FOLDERS = "RESP_AGENT_WEIGHTS"
 """Folders, separated as in PATH, in which files and folders of weights are looked for by name."""
@@ -33,7 +34,10 @@ def locate(name: str, files: tuple[str, ...] = ("config.json", "*.safetensors", 
 
 
 def here(name: str) -> Path | None:
-    """The same without the hub and its cache; None where it is not on this machine."""
+    """The same without the hub and its cache; None where it is not on this machine, nor at its place on a store."""
+    if is_remote(name):
+        stored = fetch(local(name))
+        return stored if stored.exists() else None
     looked = [Path(os.path.expanduser(name))]
     for folder in filter(None, os.environ.get(FOLDERS, BY_DEFAULT).split(os.pathsep)):
         looked += [Path(folder) / name, *([Path(folder) / STAGED[name]] if name in STAGED else [])]

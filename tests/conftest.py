@@ -1,6 +1,8 @@
 """Fixtures that every package's tests share."""
 
 import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,29 @@ def small_ray():
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=80 * 2**20)
     yield ray
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_service() -> Iterator[str]:
+    """The address of an S3 with the bucket `clinic`, which this process and its children use from now on."""
+    from tests.stores import s3_server
+
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def s3(s3_service, tmp_path, monkeypatch) -> str:
+    """A place of the test's own on an S3; nothing is mirrored yet."""
+    monkeypatch.setenv("RESP_AGENT_CACHE", str(tmp_path / "cache"))
+    return f"s3://clinic/{tmp_path.parent.name}/{tmp_path.name}"
+
+
+@pytest.fixture
+def another_machine(tmp_path, monkeypatch) -> Callable[[], None]:
+    """To be called where a test goes on as another machine, which has mirrored nothing."""
+
+    def move() -> None:
+        monkeypatch.setenv("RESP_AGENT_CACHE", str(tmp_path / f"cache-{time.monotonic_ns()}"))
+
+    return move

@@ -1,6 +1,5 @@
 """What a service answers from: the models, corpus and runs that were found for it, as plain data."""
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,12 +7,13 @@ import yaml
 
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.resolve import EMBEDDED, resolve_corpus
-from resp_agent.curriculum.folders import Folders
-from resp_agent.curriculum.journal import JOURNAL, SETTINGS, SUMMARY, RunDirectory
+from resp_agent.curriculum.folders import Folders, found_in
+from resp_agent.curriculum.journal import ASSESSMENTS, JOURNAL, SETTINGS, SUMMARY, RunDirectory
 from resp_agent.diagnoser.stored import find_diagnoser
 from resp_agent.errors import UserError
 from resp_agent.generator.training import is_trained
 from resp_agent.settings import Settings, from_plain, to_plain
+from resp_agent.storage import children, fetch, local, shown
 from resp_agent.training.checkpoints import read_progress
 
 UNTRAINED = ("oracle", "style-transfer")
@@ -74,13 +74,13 @@ def find_served(
         UserError: a folder does not hold what it should.
     """
     if diagnoser:
-        folder = find_diagnoser(Path(diagnoser)).resolve()
-        known = serve_run(Path(run)) if run else None
+        folder = find_diagnoser(local(diagnoser)).resolve()
+        known = serve_run(local(run)) if run else None
         served = Served(str(folder), "Trained elsewhere.", studio=known and known.studio, runs=known and known.runs)
     else:
-        served = serve_run(Path(run))
-    studio = serve_generator(Path(generator)) if generator else served.studio
-    shown = str(Path(runs).resolve()) if runs else served.runs
+        served = serve_run(local(run))
+    studio = serve_generator(local(generator)) if generator else served.studio
+    shown = str(local(runs).resolve()) if runs else served.runs
     return replace(served, studio=studio, runs=shown, real=real)
 
 
@@ -92,12 +92,12 @@ def serve_run(run: Path) -> Served:
     """
     run = Path(run).resolve()
     stored = _stored(run)
-    settings, journal = from_plain(stored["settings"]), RunDirectory(run).rounds()
+    settings, journal = from_plain(stored["settings"]), RunDirectory(run).fetched().rounds()
     folders = Folders.of(run, stored.get("first"))
     corpus = _corpus(settings, folders)
     if journal:
         state = journal[-1]["state"]["lab"]
-        diagnoser = Path(os.path.normpath(run / state["checkpoint"]["folder"]))
+        diagnoser = found_in(run, state["checkpoint"]["folder"])
         told = f"after round {journal[-1]['round']} of the run {run.name}"
     else:
         state, diagnoser = {}, _first(run, settings, folders, corpus)
@@ -121,7 +121,7 @@ def serve_generator(trained: Path) -> Studio:
     """
     run = Path(trained).resolve()
     stored = _stored(run)
-    settings, journal = from_plain(stored["settings"]), RunDirectory(run).rounds()
+    settings, journal = from_plain(stored["settings"]), RunDirectory(run).fetched().rounds()
     folders = Folders.of(run, stored.get("first"))
     refreshed = journal[-1]["state"]["lab"].get("generator") if journal else None
     studio = _studio(run, settings, folders, resolve_corpus(settings, folders.corpus(settings)), refreshed)
@@ -132,7 +132,7 @@ def serve_generator(trained: Path) -> Studio:
 
 def latest_run(runs: Path) -> Path | None:
     """The run of a folder of runs that moved last and has a diagnoser to serve; None where there is none."""
-    found = [path.parent for path in Path(runs).glob(f"*/{SETTINGS}")] if Path(runs).is_dir() else []
+    found = [run for run in children(Path(runs)) if (RunDirectory(run).fetched().path / SETTINGS).is_file()]
     for run in sorted(found, key=_moved, reverse=True):
         try:
             serve_run(run)
@@ -143,12 +143,14 @@ def latest_run(runs: Path) -> Path | None:
 
 
 def _moved(run: Path) -> float:
-    return max((run / name).stat().st_mtime for name in (SETTINGS, JOURNAL, SUMMARY) if (run / name).exists())
+    return max(
+        (run / name).stat().st_mtime for name in (SETTINGS, JOURNAL, ASSESSMENTS, SUMMARY) if (run / name).exists()
+    )
 
 
 def _stored(run: Path) -> dict:
-    if not (run / SETTINGS).is_file():
-        raise UserError(f"{run} holds no run: give the folder that a run or a training printed")
+    if not fetch(run / SETTINGS).is_file():
+        raise UserError(f"{shown(run)} holds no run: give the folder that a run or a training printed")
     return yaml.safe_load((run / SETTINGS).read_text())
 
 
@@ -179,7 +181,7 @@ def _studio(
     if settings.generator.kind not in UNTRAINED and not is_trained(folder):
         return None
     if refreshed:
-        refreshed = {**refreshed, "folder": os.path.normpath(run / refreshed["folder"])}
+        refreshed = {**refreshed, "folder": str(found_in(run, refreshed["folder"]))}
     return Studio(str(folder), str(corpus.path), to_plain(settings), refreshed)
 
 

@@ -16,6 +16,7 @@ from resp_agent.diagnoser.attention import DENSE_UP_TO, AttentionPath, choose_pa
 from resp_agent.diagnoser.attention_pattern import Pattern
 from resp_agent.durable import write_atomic
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local
 from resp_agent.threads import set_threads, threads
 from resp_agent.training.distributed import device
 
@@ -104,7 +105,7 @@ def attention(job: AttentionBenchmark) -> int:
             "slopes": slopes,
             "switch": switch,
         }
-        write_atomic(Path(job.json), (json.dumps(result, indent=1) + "\n").encode())
+        write_atomic(local(job.json), (json.dumps(result, indent=1) + "\n").encode())
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from resp_agent.curriculum.request import Request
 from resp_agent.durable import write_atomic
 from resp_agent.randomness import seed_of
 from resp_agent.settings import CurriculumSettings, Settings, fingerprint, to_plain
+from resp_agent.storage import fetch, remove
 
 POOL = "pool"
 """The way of use in which all clips are given at once."""
@@ -72,12 +72,12 @@ class Trial:
     @property
     def result(self) -> dict | None:
         """What was found, if the trial is done."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else None
+        return json.loads(self.path.read_text()) if fetch(self.path).is_file() else None
 
     def run(self) -> dict:
         """Learns from the clips and scores the test split; the result is stored before it is returned."""
         began, settings, workspace = time.monotonic(), self.chosen, self.path.with_suffix("")
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove(workspace)
         with gymnasium.make(
             "envs:RespCurriculum-v0",
             settings=settings,
@@ -101,7 +101,7 @@ class Trial:
             "seconds": round(time.monotonic() - began, 1),
         }
         write_atomic(self.path, json.dumps(result, indent=1).encode())
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove(workspace)
         return result
 
 

@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -24,6 +23,7 @@ from resp_agent.errors import RunFailed
 from resp_agent.metrics.embeddings import Embedder
 from resp_agent.settings import EncoderSettings, preset
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local
 from resp_agent.threads import set_threads
 from resp_agent.training.distributed import device
 
@@ -121,7 +121,7 @@ def speed_generator(job: GeneratorSpeedBenchmark) -> int:
         )
     print(f"synthesis: {chosen.exact}; with few steps: {chosen.few}; reference: {REFERENCE}")
     if job.json:
-        write_atomic(Path(job.json), json.dumps(result, indent=1).encode())
+        write_atomic(local(job.json), json.dumps(result, indent=1).encode())
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from jobs.benchmarks.trial import Trial, attempt
+from jobs.ray_storage import notes_in
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import remove
 
 Tell = Callable[[Trial, dict], None]
 """Called with a trial and its result when it ends, or fails."""
@@ -89,7 +90,7 @@ def _on_tune(trials: Sequence[Trial], place: Where, tell: Tell) -> dict[str, dic
         tune_config=tune.TuneConfig(max_concurrent_trials=place.at_once),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=str(storage),
+            **notes_in(storage),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[Progress()],
             verbose=0,
@@ -101,7 +102,7 @@ def _on_tune(trials: Sequence[Trial], place: Where, tell: Tell) -> dict[str, dic
             died = str(ended.error).strip().splitlines() or ["it ended without a result"]
             done[known.key] = known.result or {"failed": f"its process died {RETRIES + 1} times: {died[-1][:200]}"}
             tell(known, done[known.key])
-    shutil.rmtree(storage / name, ignore_errors=True)
+    remove(storage / name)
     return done
 
 

@@ -26,6 +26,7 @@ from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.settings import Settings
 from resp_agent.settings.checks import refuse
 from resp_agent.settings.grounding import GroundingSettings
+from resp_agent.storage import local, shown
 from resp_agent.training.checkpoints import read_progress
 
 DRAWN = ("crackles", "wheezes")
@@ -60,7 +61,7 @@ class GroundingBenchmark:
     @property
     def folder(self) -> Path:
         """Where everything goes."""
-        return Path(self.out or f"runs/grounding-{self.settings.seed}")
+        return local(self.out or f"runs/grounding-{self.settings.seed}")
 
 
 def grounding(job: GroundingBenchmark) -> int:
@@ -92,8 +93,8 @@ def grounding(job: GroundingBenchmark) -> int:
     seconds["figures"] = console.elapsed_s - sum(seconds.values())
     console.say(f"{len(drawn)} figures in {(job.folder / 'figures').resolve()}")
     if job.json:
-        write_atomic(Path(job.json), (json.dumps(_plain(job, corpus, scores, seconds), indent=2) + "\n").encode())
-        console.say(f"wrote {Path(job.json).resolve()}")
+        write_atomic(local(job.json), (json.dumps(_plain(job, corpus, scores, seconds), indent=2) + "\n").encode())
+        console.say(f"wrote {shown(local(job.json).resolve())}")
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 from jobs.benchmarks.icbhi_present import as_plain, draw, printed
 from jobs.benchmarks.icbhi_rows import live_rows, with_scores
@@ -17,6 +16,7 @@ from resp_agent.corpus.sources.icbhi import NAME
 from resp_agent.curriculum.folders import Folders
 from resp_agent.errors import UserError
 from resp_agent.report.words import count_of
+from resp_agent.storage import is_remote, local
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def table2(job: Table2Benchmark) -> int:
     print("\n" + printed(outcomes, phrase(data), notes))
     plain = json.dumps(as_plain(outcomes, data, notes), indent=1, allow_nan=False).encode()
     files = {folders.workspace / "table2.json": plain, folders.workspace / "table2.png": draw(outcomes, phrase(data))}
-    publish(files | ({Path(job.json): plain} if job.json else {}), outcomes)
+    publish(files | ({local(job.json): plain} if job.json else {}), outcomes)
     return 0
 
 
@@ -76,7 +76,7 @@ def _check(job: Table2Benchmark, table: list[Row]) -> None:
     if job.json:
         refuse_relative("--json", job.json)
     named = job.settings.corpus
-    sources = split_sources([named]) if "=" in named and not Path(named).exists() else []
+    sources = split_sources([named]) if "=" in named and not (is_remote(named) or local(named).exists()) else []
     if named == EMBEDDED or (sources and NAME not in dict(sources)):
         raise UserError(
             f"the corpus {named} has no respiratory cycles of ICBHI 2017: give --corpus {NAME}=<path>, or a corpus "

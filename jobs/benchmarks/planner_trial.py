@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from resp_agent.metrics.classification import tail_f1
 from resp_agent.metrics.embeddings import Embedder, Scale
 from resp_agent.metrics.synthesis import diversity, memorisation
 from resp_agent.settings import EncoderSettings, Settings, fingerprint
+from resp_agent.storage import fetch, remove
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class PlannerTrial:
     @property
     def result(self) -> dict | None:
         """What was found, if the trial is done."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else None
+        return json.loads(self.path.read_text()) if fetch(self.path).is_file() else None
 
     @property
     def stage(self) -> tuple:
@@ -73,7 +73,7 @@ def staged(trial: PlannerTrial) -> Iterator[gymnasium.Env]:
         out = folders.first / f"{folders.corpus(settings).name}-{trial.row.variant}"
         settings = dataclasses.replace(settings, corpus=str(derive(corpus, trial.row.variant, out).path))
     workspace = folders.workspace / "planner-trials" / "playing" / fingerprint(*trial.stage)
-    shutil.rmtree(workspace, ignore_errors=True)
+    remove(workspace)
     try:
         with gymnasium.make(
             "envs:RespCurriculum-v0",
@@ -83,7 +83,7 @@ def staged(trial: PlannerTrial) -> Iterator[gymnasium.Env]:
         ) as env:
             yield env
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove(workspace)
 
 
 def play(trial: PlannerTrial, env: gymnasium.Env) -> dict:

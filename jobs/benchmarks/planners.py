@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Annotated
 
 from jobs.benchmarks.planner_rows import PlannerRow, all_rows, chosen_rows
@@ -24,6 +23,7 @@ from resp_agent.report.style import LIGHT
 from resp_agent.report.words import count_of
 from resp_agent.settings import Settings
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def planners(job: PlannersBenchmark) -> int:
     kind = job.settings.generator.kind
     print("\n" + printed(f"Planners, generator {kind}", table, sentences, notes))
     out = folders.workspace
-    where = Path(job.json) if job.json else out / f"planners-{kind}.json"
+    where = local(job.json) if job.json else out / f"planners-{kind}.json"
     write_atomic(where, json.dumps(as_plain(table, sentences, notes), indent=1).encode())
     picture = out / f"planners-{kind}.png"
     write_atomic(picture, planners_figure([drawn(row) for row in table if row.results], notes[0], LIGHT))

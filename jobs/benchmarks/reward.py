@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.report.words import MISSING, score
 from resp_agent.settings import Settings, fingerprint
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import fetch, remove
 
 REWARDS = {"macro_f1": "macro-F1", "soft_macro_f1": "soft macro-F1"}
 """What may be paid, by its name in the environment's info -> in the table; both of averaged weights."""
@@ -59,7 +59,7 @@ def reward(job: RewardBenchmark) -> int:
     for seed in job.seeds:
         settings = dataclasses.replace(job.settings, seed=seed)
         path = folders.workspace / "reward-trials" / f"{fingerprint(settings, job.actions, job.repeats)}.json"
-        if not path.is_file():
+        if not fetch(path).is_file():
             console.say(f"seed {seed}: {job.actions} actions, {job.repeats} times each")
             write_atomic(path, json.dumps(_played(settings, job, folders, path.with_suffix(""))).encode())
         gains.append({name: np.array(values) for name, values in json.loads(path.read_text()).items()})
@@ -107,7 +107,7 @@ def trust(rewards: Sequence[np.ndarray], test: Sequence[np.ndarray]) -> Trust:
 
 def _played(settings: Settings, job: RewardBenchmark, folders: Folders, workspace: Path) -> dict[str, list]:
     """Gains of the first round by (action, repetition), on validation by each reward and on the test split."""
-    shutil.rmtree(workspace, ignore_errors=True)
+    remove(workspace)
     gains: dict[str, list] = {name: [] for name in (*REWARDS, "test")}
     how = settings.curriculum
     try:
@@ -135,7 +135,7 @@ def _played(settings: Settings, job: RewardBenchmark, folders: Folders, workspac
                 for name, values in rows.items():
                     gains[name].append(values)
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove(workspace)
     return gains
 
 

@@ -21,6 +21,7 @@ from resp_agent.diagnoser.diagnosis import Diagnoser, Heard
 from resp_agent.durable import write_atomic
 from resp_agent.randomness import stream
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local, shown
 
 WARM = 20
 PERCENTILES = (50, 90, 99)
@@ -93,8 +94,8 @@ def serve(job: ServeBenchmark) -> int:
             f"{memory['after']:.0f} MB after all ({memory['growth']:+.1%})"
         )
     if job.json:
-        write_atomic(Path(job.json), (json.dumps(found, indent=2) + "\n").encode())
-        print(f"wrote {Path(job.json).resolve()}")
+        write_atomic(local(job.json), (json.dumps(found, indent=2) + "\n").encode())
+        print(f"wrote {shown(local(job.json).resolve())}")
     return 0
 
 

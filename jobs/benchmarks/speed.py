@@ -19,6 +19,7 @@ from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.durable import write_atomic
 from resp_agent.encoders.beats_model import Beats, BeatsSettings
 from resp_agent.settings.checks import refuse
+from resp_agent.storage import local
 from resp_agent.training.distributed import device
 
 
@@ -78,7 +79,7 @@ def speed_diagnoser(job: SpeedBenchmark) -> int:
             f"ratio {entry['ratio']:.1f}"
         )
     if job.json:
-        write_atomic(Path(job.json), json.dumps(result, indent=1).encode())
+        write_atomic(local(job.json), json.dumps(result, indent=1).encode())
     return 0
 
 

@@ -19,6 +19,7 @@ from resp_agent.generator.synthesizer import Generator, make_generator
 from resp_agent.generator.training import train_generator
 from resp_agent.metrics.embeddings import Embedder
 from resp_agent.settings import Settings, fingerprint
+from resp_agent.storage import fetch
 from resp_agent.threads import threads
 
 REAL, VOCODED, DUPLICATES = "real", "vocoded", "duplicates"
@@ -69,7 +70,7 @@ class Trial:
     @property
     def result(self) -> dict | None:
         """What was found, if the trial is done."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else None
+        return json.loads(self.path.read_text()) if fetch(self.path).is_file() else None
 
     def run(self, yardsticks: Yardsticks) -> dict:
         """Makes and measures clips of both protocols; the result is stored before it is returned.

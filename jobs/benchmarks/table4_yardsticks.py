@@ -24,6 +24,7 @@ from resp_agent.metrics.styles import StyleEar, reference_similarity, style_simi
 from resp_agent.metrics.synthesis import diversity, memorisation
 from resp_agent.randomness import digest
 from resp_agent.settings import Settings
+from resp_agent.storage import fetch
 
 MOST_PER_CELL = 20
 """Recordings of a label and style that the ear for styles learns from."""
@@ -164,7 +165,7 @@ class Yardsticks:
         embedder = self._embedder
         name = digest("embeddings", what, corpus.fingerprint, embedder.name, embedder.fingerprint, self._samples)
         path = self._folders.first / "embeddings" / f"{name}.safetensors"
-        if not path.is_file():
+        if not fetch(path).is_file():
             write_atomic(path, save({"embeddings": make()}))
         return load_file(path)["embeddings"]
 

@@ -1,7 +1,6 @@
 """A trial: one system, trained once on one corpus and scored once on its test split."""
 
 import json
-import shutil
 import time
 import traceback
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.randomness import digest
 from resp_agent.settings import Settings, fingerprint, from_plain, to_plain
+from resp_agent.storage import fetch, remove
 from resp_agent.threads import set_threads
 from resp_agent.weights import locate
 
@@ -54,7 +54,7 @@ class Trial:
     @property
     def result(self) -> dict | None:
         """What was found, if the trial is done."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else None
+        return json.loads(self.path.read_text()) if fetch(self.path).is_file() else None
 
     def to_plain(self) -> dict:
         """As plain data, for a worker."""
@@ -99,7 +99,7 @@ def run_trial(trial: Trial) -> dict:
         "diagnoser": to_plain(settings.diagnoser),
     }
     write_atomic(trial.path, json.dumps(result, indent=1).encode())
-    shutil.rmtree(checkpoint.folder, ignore_errors=True)
+    remove(Path(checkpoint.folder))
     return result
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,12 @@ from ray.tune.search import ConcurrencyLimiter
 from ray.tune.search.optuna import OptunaSearch
 
 from actors.cluster import connect
+from jobs.ray_storage import notes_in
 from jobs.search.study import NAME, PolicyStudy
 from jobs.search.trial import SearchTrial, prepare, run_trial
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import Placement, Settings
+from resp_agent.storage import remove
 from resp_agent.threads import set_threads
 
 METRIC, SPENT = "macro_f1", "clips"
@@ -95,14 +96,14 @@ def search(
         ),
         run_config=tune.RunConfig(
             name=name,
-            storage_path=str(out / "tune"),
+            **notes_in(out / "tune"),
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             callbacks=[Progress()],
             verbose=0,
         ),
     ).fit()  # fmt: skip
     # The study and the trials' records are what is kept.
-    shutil.rmtree(out / "tune" / name, ignore_errors=True)
+    remove(out / "tune" / name)
 
 
 @ray.remote(max_retries=-1, max_calls=1)

@@ -17,6 +17,7 @@ from jobs.search.space import Candidate, suggest
 from jobs.search.trial import SearchTrial
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings
+from resp_agent.storage import fetch, publish
 
 NAME = "policies"
 COMPLETE, STOPPED, FAILED = "complete", "stopped early", "failed"
@@ -41,6 +42,18 @@ class Tried:
         return self.rounds[-1]["macro_f1"] if self.rounds else None
 
 
+class _Journal(JournalFileBackend):
+    """A file, which is put on the store that it mirrors whenever it grows."""
+
+    def __init__(self, path: Path):
+        super().__init__(str(path))
+        self._path = path
+
+    def append_logs(self, logs: list[dict]) -> None:
+        super().append_logs(logs)
+        publish(self._path)
+
+
 class PolicyStudy:
     """The journal of a search, and what follows from it.
 
@@ -50,7 +63,7 @@ class PolicyStudy:
     def __init__(self, folder: Path, kinds: Sequence[str], trial: SearchTrial, seed: int):
         """`trial`: any trial of the search, for what they have in common; `seed`: of the sampler."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.storage = JournalStorage(JournalFileBackend(str(folder / "study.journal")))
+        self.storage = JournalStorage(_Journal(fetch(folder / "study.journal")))
         self._kinds, self._any = list(kinds), trial
         self._study = optuna.create_study(
             storage=self.storage, study_name=NAME, direction="maximize", load_if_exists=True

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from resp_agent import __version__
 from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import Placement, Settings, fingerprint, from_plain, to_plain
+from resp_agent.storage import fetch, is_mirror, remove, scratch
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,13 @@ class SearchTrial:
     def record(self) -> dict | None:
         """What is known of it: `rounds` (clips, macro_f1, by_seed) so far, whether it is `complete`, or why it
         `failed`."""
-        return json.loads(self.path.read_text()) if self.path.is_file() else None
+        if not self._known.get("complete"):
+            fetch(self.path)
+        return self._known or None
+
+    @property
+    def _known(self) -> dict:
+        return json.loads(self.path.read_text()) if self.path.is_file() else {}
 
     def to_plain(self) -> dict:
         """As plain data, for a worker."""
@@ -85,13 +91,13 @@ def run_trial(trial: SearchTrial, told: Callable[[dict], None]) -> None:
         for one in known["rounds"]:
             told(one)
         return
-    workspace, rounds = trial.folder / "playing" / trial.key, []
+    workspace, rounds = _workspace(trial), []
 
     def keep(**how: object) -> None:
         plain = {**trial.candidate.to_plain(), "seeds": list(trial.seeds), "rounds": rounds, "complete": False} | how
         write_atomic(trial.path, json.dumps(plain, indent=1).encode())
 
-    shutil.rmtree(workspace, ignore_errors=True)
+    remove(workspace)
     try:
         with ExitStack() as stack:
             episodes = []
@@ -119,7 +125,14 @@ def run_trial(trial: SearchTrial, told: Callable[[dict], None]) -> None:
         keep(failed=str(problem))
         raise
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        remove(workspace)
+
+
+def _workspace(trial: SearchTrial) -> Path:
+    """Where a trial is played: beside its record, but not on a store if nobody else has a part in it."""
+    if is_mirror(trial.folder) and trial.place.lab == "local":
+        return scratch(trial.key)
+    return trial.folder / "playing" / trial.key
 
 
 def prepare(settings: Settings, seed: int, first: Path, workspace: Path, place: Placement) -> None:

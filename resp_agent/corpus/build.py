@@ -6,7 +6,6 @@ Readers list what there is, workers stage it (decode, judge, encode), and what d
 
 import errno
 import fcntl
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from resp_agent.corpus.stage import Staged, Staging, identity
 from resp_agent.corpus.write import prepare, write_tables
 from resp_agent.errors import RunFailed, UserError
 from resp_agent.settings import CorpusSettings
+from resp_agent.storage import children, remove, shown
 
 BUILD_VERSION = 2
 """Raised when the same files would be built into another corpus than before."""
@@ -68,7 +68,7 @@ def build_corpus(
         tables = narrated(assembly, settings, place, run, tell)
         corpus = write_tables(tables, out, assembly.set_aside, assembly.notes, about, assembly.cycles())
         # Its work is done, and what another file system may hold on to is no failure of it.
-        shutil.rmtree(place, ignore_errors=True)
+        remove(place)
     return corpus
 
 
@@ -81,7 +81,7 @@ def _enough_room(out: Path) -> Iterator[None]:
         if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
             raise
         raise RunFailed(
-            f"{out} cannot be written ({problem.strerror}): make room, and the same command goes on where it was"
+            f"{shown(out)} cannot be written ({problem.strerror}): make room, and the same command goes on where it was"
         ) from None
 
 
@@ -101,18 +101,19 @@ def _workplace(out: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"another build is writing {out}: wait for it, or choose another output") from None
+            raise UserError(f"another build is writing {shown(out)}: wait for it, or choose another output") from None
         except OSError:
             # Some shared storage has no locks; then nobody can be told.
             pass
         place.mkdir(exist_ok=True)
         for folder in ("listing", "pending", "facts"):
-            shutil.rmtree(place / folder, ignore_errors=True)
+            remove(place / folder)
         try:
             yield place
         finally:
-            if not any(place.glob("staged-*/*.parquet")):
-                shutil.rmtree(place, ignore_errors=True)
+            staged = [folder for folder in children(place) if folder.name.startswith("staged-")]
+            if not any(path.suffix == ".parquet" for folder in staged for path in children(folder)):
+                remove(place)
             own.unlink(missing_ok=True)
 
 

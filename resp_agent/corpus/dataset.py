@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from resp_agent.corpus.schema import ALL_SPLITS, CYCLES_SCHEMA, SCHEMA, Event, Recording, decode_flac, from_table
 from resp_agent.errors import UserError
+from resp_agent.storage import fetch, shown
 from resp_agent.taxonomy import LABELS
 
 MANIFEST = "corpus.json"
@@ -57,22 +58,22 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: Path) -> "Corpus":
-        """Opens and checks a corpus; no audio is decoded.
+        """Opens and checks a corpus, fetched before if it is a mirror; no audio is decoded.
 
         Raises:
             UserError: nothing is there, it is no corpus, or its schema is another.
         """
-        folder = Path(folder)
+        folder = fetch(Path(folder))
         if not folder.exists():
-            raise UserError(f"there is no corpus at {folder}: check the path, or use `embedded`")
+            raise UserError(f"there is no corpus at {shown(folder)}: check the path, or use `embedded`")
         try:
             manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             corpus = cls(folder, manifest)
             schema = manifest["schema"]
         except (OSError, ValueError, KeyError, TypeError):
             raise UserError(
-                f"{folder} is not a corpus (it has no readable {MANIFEST}): give a directory that a corpus was built "
-                "into, or raw recordings as <source>=<path>"
+                f"{shown(folder)} is not a corpus (it has no readable {MANIFEST}): give a directory that a corpus was "
+                "built into, or raw recordings as <source>=<path>"
             ) from None
         wanted = SCHEMA.metadata[b"resp_agent_schema"].decode()
         if schema != wanted:

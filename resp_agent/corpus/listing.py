@@ -19,6 +19,7 @@ from resp_agent.corpus.write import printable, visible
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
+from resp_agent.storage import fetch
 from resp_agent.taxonomy import UNLABELLED, Place, UnmappedLabel, place_of
 
 PART_ROWS = 128
@@ -70,7 +71,7 @@ def write_parts(rows: Iterator[dict], folder: Path, told: Callable[[int], None] 
 
 def read(part: Path) -> list[dict]:
     """The rows of a part."""
-    return pq.read_table(part).to_pylist()
+    return pq.read_table(fetch(part)).to_pylist()
 
 
 def write_table(table: pa.Table, path: Path) -> None:

@@ -16,6 +16,7 @@ from resp_agent.corpus.write import write_corpus
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings, Settings, fingerprint
+from resp_agent.storage import fetch, is_remote, local
 from resp_agent.taxonomy import table_digest
 
 EMBEDDED = "embedded"
@@ -48,9 +49,9 @@ def find_corpus(settings: Settings, out: Path) -> Corpus:
     spec, out = settings.corpus, Path(out)
     if spec == EMBEDDED:
         return _embedded(settings, out)
-    if "=" in spec and not Path(spec).exists():
+    if _is_sources(spec):
         return _built(parse_sources([spec]), settings.seed, out)
-    return Corpus.open(Path(spec))
+    return Corpus.open(local(spec))
 
 
 def corpus_at_hand(settings: Settings, out: Path) -> Corpus | None:
@@ -62,10 +63,10 @@ def corpus_at_hand(settings: Settings, out: Path) -> Corpus | None:
     spec, out = settings.corpus, Path(out)
     if spec == EMBEDDED:
         found = built_before(out, _embedded_recipe(settings))
-    elif "=" in spec and not Path(spec).exists():
+    elif _is_sources(spec):
         found = built_before(out, _built_recipe(parse_sources([spec]), CorpusSettings(seed=settings.seed)))
     else:
-        found = Corpus.open(Path(spec))
+        found = Corpus.open(local(spec))
     if found:
         _check_fit(found, spec, every_label=True)
     return found
@@ -83,7 +84,7 @@ def parse_sources(entries: Sequence[str]) -> dict[str, Path]:
             raise UserError(f"source {f'{name}={path}'!r} is not understood: write <source>=<path>")
         if name in sources:
             raise UserError(f"source {name!r} is named twice: put its recordings under one folder")
-        sources[name] = Path(os.path.expanduser(path))
+        sources[name] = fetch(local(os.path.expanduser(path)))
     check_sources(sources)
     return sources
 
@@ -92,6 +93,10 @@ def split_sources(entries: Sequence[str]) -> list[tuple[str, str]]:
     """The name and the path of every part, as they were written."""
     parts = [part for entry in entries for part in re.split(r",(?=\s*\w*=)", entry)]
     return [(name.strip(), path.strip()) for name, _, path in (part.partition("=") for part in parts)]
+
+
+def _is_sources(spec: str) -> bool:
+    return "=" in spec and not is_remote(spec) and not local(spec).exists()
 
 
 def _embedded(settings: Settings, out: Path) -> Corpus:
@@ -127,7 +132,7 @@ def _built_recipe(sources: dict[str, Path], settings: CorpusSettings) -> str:
 
 def built_before(out: Path, recipe: str) -> Corpus | None:
     """The corpus at `out` if it was made by the same recipe and is whole."""
-    if not (out / MANIFEST).is_file():
+    if not fetch(out / MANIFEST).is_file():
         return None
     try:
         corpus = Corpus.open(out)

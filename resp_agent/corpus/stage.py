@@ -19,6 +19,7 @@ from resp_agent.corpus.sources import Found
 from resp_agent.corpus.write import printable
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings
+from resp_agent.storage import fetch, remove
 
 VERSION = 2
 """Raised when the same file would be staged as another row than before."""
@@ -82,7 +83,7 @@ class Stager:
     def _stage(self, row: dict) -> dict:
         found = listing.found_of(row)
         try:
-            taken = self._sandbox.take(found.path)
+            taken = self._sandbox.take(fetch(found.path))
         except Unreadable as problem:
             return {"key": row["key"], "reason": problem.reason}
         reason = _beyond(found, taken.duration_s)
@@ -113,12 +114,14 @@ class Staged:
         self._rows: dict[str, tuple[Path, int]] = {}
         self._good: set[str] = set()
         self._cache: OrderedDict[Path, pa.Table] = OrderedDict()
-        for path in sorted(folder.glob("*.parquet"), key=lambda path: (path.stat().st_mtime_ns, path.name)):
+        for path in sorted(
+            fetch(folder, prune=False).glob("*.parquet"), key=lambda path: (path.stat().st_mtime_ns, path.name)
+        ):
             try:
                 table = pq.read_table(path, columns=["key", "reason"])
             except (pa.ArrowInvalid, OSError):
                 # What a power cut left of a file is staged again.
-                path.unlink()
+                remove(path)
                 continue
             for number, (key, reason) in enumerate(zip(*table.to_pydict().values(), strict=True)):
                 if key not in self._good:

@@ -22,11 +22,14 @@ from resp_agent.corpus.sources.found import SetAside
 from resp_agent.durable import sync
 from resp_agent.errors import UserError
 from resp_agent.randomness import digest
+from resp_agent.storage import children, fetch, is_mirror, publish, shown
 from resp_agent.taxonomy import LABELS, UNLABELLED
 
 ROWS_PER_FILE = 500
 ROWS_PER_GROUP = 50
 """Small, so that a reader of one recording reads few others."""
+_OWN = {"data", "excluded.parquet", "quarantine.parquet", CYCLES}
+"""What is on a store of a corpus before its manifest."""
 
 
 def write_corpus(
@@ -105,7 +108,10 @@ def prepare(out: Path) -> None:
     try:
         if not out.name or out.is_symlink() or os.path.ismount(out):
             raise UserError(f"the output {out} cannot be replaced as a whole: name a directory below it")
-        if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
+        there = {path.name for path in children(out)} if is_mirror(out) else set()
+        if not fetch(out / MANIFEST).exists() and there - _OWN:
+            raise UserError(f"{shown(out)} holds something that is not a corpus: choose another place")
+        if not there and out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
             raise UserError(f"the output {out} holds something that is not a corpus: choose another, or empty it first")
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):
@@ -135,6 +141,7 @@ def whole(out: Path) -> Iterator[Path]:
     fresh.mkdir()
     try:
         yield fresh
+        publish(fresh, at=out, seal=MANIFEST)
         if out.exists():
             out.rename(old)
         fresh.rename(out)

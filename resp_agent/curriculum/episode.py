@@ -1,7 +1,5 @@
 """The Lab, wherever its workers are: an episode's state around a place that synthesizes and a place that learns."""
 
-import os
-import shutil
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,13 +7,14 @@ from typing import Protocol
 
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.assessment import Assessment
-from resp_agent.curriculum.folders import Folders
+from resp_agent.curriculum.folders import Folders, found_in, name_in
 from resp_agent.curriculum.request import Receipt, Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
 from resp_agent.generator.refresh import Refresh, weakness_of
 from resp_agent.settings import Settings
-from resp_agent.training.checkpoints import digests, read_progress
+from resp_agent.storage import children, remove
+from resp_agent.training.checkpoints import PROGRESS, digests, read_progress
 from resp_agent.training.engine import AVERAGED
 
 
@@ -124,7 +123,7 @@ class EpisodeLab:
         lesson = Lesson(self._seed, self._round, self._at, shards, str(folder))
         self._at, self._assessment = self._school.learn(lesson)
         # Two are kept: a round counts only once it is journalled, and until then the one before must stand.
-        shutil.rmtree(folder.with_name(f"round-{self._round - 2:03d}"), ignore_errors=True)
+        remove(folder.with_name(f"round-{self._round - 2:03d}"), PROGRESS)
         return self._assessment
 
     def save(self) -> dict:
@@ -159,24 +158,24 @@ class EpisodeLab:
         self._generator = self._studio.refresh(task)
         # The journal names the one before until the round is over.
         kept = {folder} | ({Path(before.folder)} if before else set())
-        for path in self._folders.generators.glob("*"):
+        for path in children(self._folders.generators):
             if path not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path, PROGRESS)
 
     def _named(self, checkpoint: Checkpoint) -> dict:
         return {
-            "folder": os.path.relpath(checkpoint.folder, self._folders.workspace),
+            "folder": name_in(self._folders.workspace, Path(checkpoint.folder)),
             "digests": checkpoint.digests,
         }
 
     def _found(self, named: dict) -> Checkpoint:
-        return Checkpoint(os.path.normpath(self._folders.workspace / named["folder"]), named["digests"])
+        return Checkpoint(str(found_in(self._folders.workspace, named["folder"])), named["digests"])
 
     def _discard_unsaved(self) -> None:
         kept = {self._folders.workspace / shard.path for shard in self._shards}
-        for path in (self._folders.synthetic).glob("*"):
+        for path in children(self._folders.synthetic):
             if path not in kept:
-                path.unlink()
-        for path in (self._folders.checkpoints).glob("round-*"):
-            if path != Path(self._at.folder):
-                shutil.rmtree(path, ignore_errors=True)
+                remove(path)
+        for path in children(self._folders.checkpoints):
+            if path.name.startswith("round-") and path != Path(self._at.folder):
+                remove(path, PROGRESS)

@@ -1,5 +1,6 @@
-"""Where things lie in a workspace; every node of a run reads and writes the same one."""
+"""Where things lie in a workspace; every node of a run reads and writes the same one, or mirrors it from a store."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,20 @@ from resp_agent.corpus.dataset import Corpus
 from resp_agent.encoders import make_encoder
 from resp_agent.randomness import digest
 from resp_agent.settings import Settings, fingerprint
+from resp_agent.storage import is_mirror, is_remote, local, shown
 from resp_agent.weights import locate
+
+
+def name_in(workspace: Path, folder: Path) -> str:
+    """A folder as a journal names it: relative to the workspace, or the URI of what lies elsewhere on a store."""
+    if is_mirror(folder) and not folder.is_relative_to(workspace):
+        return shown(folder)
+    return os.path.relpath(folder, workspace)
+
+
+def found_in(workspace: Path, name: str) -> Path:
+    """The inverse of `name_in`."""
+    return local(name) if is_remote(name) else Path(os.path.normpath(workspace / name))
 
 
 @dataclass(frozen=True)
@@ -22,8 +36,8 @@ class Folders:
     @classmethod
     def of(cls, workspace: str | Path, first: str | Path | None = None, ranks: int = 1) -> "Folders":
         """Absolute folders, so that workers with other working directories find them."""
-        workspace = Path(workspace).resolve()
-        return cls(workspace, Path(first).resolve() if first else workspace / "first", ranks)
+        workspace = local(workspace).resolve()
+        return cls(workspace, local(first).resolve() if first else workspace / "first", ranks)
 
     @property
     def checkpoints(self) -> Path:

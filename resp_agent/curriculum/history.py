@@ -9,9 +9,11 @@ from typing import Any, Literal
 import yaml
 
 from resp_agent.curriculum.beacon import read_beacons
-from resp_agent.curriculum.journal import SETTINGS, RunDirectory
+from resp_agent.curriculum.folders import found_in
+from resp_agent.curriculum.journal import BOARD, LINES, SETTINGS, RunDirectory
 from resp_agent.errors import UserError
 from resp_agent.settings import from_plain
+from resp_agent.storage import children, fetch, is_mirror, shown
 
 FRESH_S = 120.0
 """Age of a worker's last word up to which its run is taken to be going on."""
@@ -101,6 +103,8 @@ def history_of(folder: Path, now_s: float | None = None) -> History:
         now_s: seconds since 1970; by default the clock's.
     """
     folder = Path(folder)
+    if is_mirror(folder):
+        RunDirectory(folder).fetched()
     try:
         if not (folder / SETTINGS).is_file():
             return History(folder, "no run", f"no {SETTINGS}")
@@ -121,10 +125,10 @@ def runs_in(folders: Sequence[Path], now_s: float | None = None) -> list[History
     """
     found: dict[Path, History] = {}
     for folder in folders:
-        if not folder.is_dir():
-            raise UserError(f"there is no folder {folder}: give a run directory, or a folder of some")
-        own = (folder / SETTINGS).exists()
-        inner = [folder] if own else sorted(path for path in folder.iterdir() if path.is_dir())
+        own, stored = fetch(folder / SETTINGS).exists(), is_mirror(folder)
+        if not (children(folder) if stored else folder.is_dir()):
+            raise UserError(f"there is no folder {shown(folder)}: give a run directory, or a folder of some")
+        inner = [folder] if own else [path for path in children(folder) if stored or path.is_dir()]
         for path in inner:
             if not path.name.startswith("."):
                 found.setdefault(path.resolve(), history_of(path, now_s))
@@ -161,12 +165,15 @@ def _read(folder: Path, told: dict, now_s: float) -> History:
 
 def _begun(folder: Path) -> list[float]:
     """When each process of a run began, by the names of its event files; in seconds since 1970."""
-    names = [path.name.split(".") for path in (folder / "tensorboard").glob("events.out.tfevents.*")]
+    names = [path.name.split(".") for path in (folder / BOARD).glob("events.out.tfevents.*")]
     return sorted(float(parts[3]) for parts in names if parts[3].isdigit())
 
 
 def _unfinished(found: History, now_s: float) -> tuple[State, str]:
     beacons: list[dict[str, Any]] = list(read_beacons(found.folder / "progress").values())
+    # Workers elsewhere are not heard; what they came to is on the store, at its time.
+    lines = (found.folder / LINES).glob("*.json")
+    beacons += [{"phase": "journalled a round", "time_s": path.stat().st_mtime} for path in lines]
     last = max(beacons, key=lambda beacon: beacon["time_s"], default=None)
     if last and now_s - last["time_s"] < FRESH_S:
         return "running", f"{last['phase']}, {max(now_s - last['time_s'], 0):.0f} s ago"
@@ -177,7 +184,8 @@ def _unfinished(found: History, now_s: float) -> tuple[State, str]:
     if not found.journal:
         return "resumable", "before its first round"
     checkpoint = found.journal[-1]["state"]["lab"]["checkpoint"]["folder"]
-    if not (found.folder / checkpoint).is_dir():
+    there = found_in(found.folder, checkpoint)
+    if not (children(there) if is_mirror(there) else there.is_dir()):
         return "broken", f"its checkpoint {checkpoint} is gone"
     ended = found.journal[-1]["state"]["ended"]
     return "resumable", "only the test is left" if ended else f"after round {found.rounds}"

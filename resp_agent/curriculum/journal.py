@@ -1,4 +1,7 @@
-"""The run directory: what a run leaves, and from what it goes on. A round counts once its journal line is there."""
+"""The run directory: what a run leaves, and from what it goes on. A round counts once its journal line is there.
+
+On an object store, where nothing can be appended to, a line is an object of its own: `journal/round-000003.json`.
+"""
 
 import json
 import os
@@ -13,8 +16,13 @@ import yaml
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.durable import sync, write_atomic
 from resp_agent.errors import UserError
+from resp_agent.storage import children, fetch, is_mirror, shown
 
 SETTINGS, JOURNAL, ASSESSMENTS, SUMMARY = "settings.yaml", "journal.jsonl", "assessments.parquet", "summary.json"
+
+
+LINES, BOARD = "journal", "tensorboard"
+"""Folders of the journal on an object store, and of event files."""
 
 
 class RunDirectory:
@@ -36,15 +44,16 @@ class RunDirectory:
             write_atomic(path / SETTINGS, yaml.safe_dump(identity, sort_keys=False).encode())
         except OSError as error:
             raise UserError(
-                f"the output directory {path} cannot be written ({error.strerror}): give another --out"
+                f"the output directory {shown(path)} cannot be written ({error.strerror}): give another --out"
             ) from error
         return cls(path)
 
     @staticmethod
     def refuse_taken(path: Path) -> None:
         """Raises UserError where a folder holds a run already."""
-        if (path / JOURNAL).exists():
-            raise UserError(f"{path} holds a run already: go on with it by --resume {path}, or give another --out")
+        if (path / JOURNAL).exists() or (is_mirror(path) and children(path / LINES)):
+            place = shown(path)
+            raise UserError(f"{place} holds a run already: go on with it by --resume {place}, or give another --out")
 
     @classmethod
     def resume(cls, path: Path) -> "RunDirectory":
@@ -53,9 +62,18 @@ class RunDirectory:
         Raises:
             UserError: there is none.
         """
-        if not (path / SETTINGS).is_file():
-            raise UserError(f"{path} holds no run to resume: give the folder that a run printed, or leave out --resume")
-        return cls(path)
+        if not fetch(path / SETTINGS).is_file():
+            raise UserError(
+                f"{shown(path)} holds no run to resume: give the folder that a run printed, or leave out --resume"
+            )
+        return cls(path).fetched()
+
+    def fetched(self) -> "RunDirectory":
+        """This run, as its store holds it: settings, journal, assessments, summary, events. Whatever the journal names
+        is fetched by those who read it."""
+        for name in (SETTINGS, LINES, ASSESSMENTS, SUMMARY, BOARD):
+            fetch(self.path / name)
+        return self
 
     @property
     def identity(self) -> dict:
@@ -75,12 +93,14 @@ class RunDirectory:
             write_atomic(self.path / SETTINGS, yaml.safe_dump(identity, sort_keys=False).encode())
         elif begun != fingerprint:
             raise UserError(
-                f"the run {self.path} was begun on corpus {begun} and this is {fingerprint}: put the recordings back "
-                "as they were, or start a new run with --out"
+                f"the run {shown(self.path)} was begun on corpus {begun} and this is {fingerprint}: put the recordings "
+                "back as they were, or start a new run with --out"
             )
 
     def rounds(self) -> list[dict]:
         """The journal's whole lines; a torn last one never happened."""
+        if is_mirror(self.path):
+            return [json.loads(path.read_bytes()) for path in sorted((self.path / LINES).glob("round-*.json"))]
         path = self.path / JOURNAL
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         return [json.loads(line) for line in lines]
@@ -91,6 +111,9 @@ class RunDirectory:
         sink = pa.BufferOutputStream()
         pq.write_table(pa.concat_tables(tables), sink)
         write_atomic(self.path / ASSESSMENTS, sink.getvalue().to_pybytes())
+        if is_mirror(self.path):
+            write_atomic(self.path / LINES / f"round-{entry['round']:06d}.json", json.dumps(entry).encode() + b"\n")
+            return
         path = self.path / JOURNAL
         whole = path.read_bytes() if path.exists() else b""
         whole = whole[: whole.rfind(b"\n") + 1]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from resp_agent.durable import write_atomic
 from resp_agent.errors import UserError
+from resp_agent.storage import fetch, is_mirror, shown
 
 FILE = "vetoes.csv"
 COLUMNS = ("clip_id", "reason", "when")
@@ -21,7 +22,7 @@ def read_vetoes(folder: Path) -> dict[str, dict[str, str]]:
     Raises:
         UserError: the list cannot be read. It is not taken for empty: then what was rejected would be learned from.
     """
-    path = Path(folder) / FILE
+    path = fetch(Path(folder) / FILE)
     if not path.exists():
         return {}
     try:
@@ -72,8 +73,10 @@ def vetoes_of(folders: Iterable[Path]) -> dict[str, dict[str, str]]:
     """
     rows: dict[str, dict[str, str]] = {}
     for folder in map(Path, folders):
-        if not (folder / FILE).exists():
-            raise UserError(f"there is no veto list {folder / FILE}: give the folder of a run or set that has one")
+        if not fetch(folder / FILE).exists():
+            raise UserError(
+                f"there is no veto list {shown(folder / FILE)}: give the folder of a run or set that has one"
+            )
         rows = read_vetoes(folder) | rows
     return rows
 
@@ -98,7 +101,9 @@ def _as_csv(rows: Collection[dict[str, str]]) -> bytes:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Two listeners who reject clips at the same time lose none of each other's."""
+    """Two listeners who reject clips at the same time on one machine lose none of each other's."""
+    if is_mirror(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{FILE}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

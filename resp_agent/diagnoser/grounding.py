@@ -22,6 +22,7 @@ from resp_agent.diagnoser.model import Weaving
 from resp_agent.diagnoser.weaving import DESCRIPTION
 from resp_agent.errors import UserError
 from resp_agent.settings import DiagnoserSettings, Settings, from_plain, to_plain
+from resp_agent.storage import fetch, shown
 from resp_agent.training.distributed import device, on_device
 from resp_agent.training.engine import AVERAGED
 
@@ -196,9 +197,9 @@ def load_grounding(path: Path) -> Grounding:
     Raises:
         UserError: there is none, or one of another version.
     """
-    folder = next((one for one in (path, path / "model") if (one / FILE).is_file()), None)
-    if folder is None or not (folder / AVERAGED).is_file():
-        raise UserError(f"{path} holds no grounder: give what `train grounding` printed as its model")
+    folder = next((one for one in (path, path / "model") if fetch(one / FILE).is_file()), None)
+    if folder is None or not (fetch(folder) / AVERAGED).is_file():
+        raise UserError(f"{shown(path)} holds no grounder: give what `train grounding` printed as its model")
     stored = json.loads((folder / FILE).read_text())
     if set(stored) != {*_SAVED, "taught"}:
         raise UserError(f"the grounder in {folder} was written by another version: train it again")

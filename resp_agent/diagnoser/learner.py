@@ -22,6 +22,7 @@ from resp_agent.diagnoser.systems import build
 from resp_agent.encoders.cache import open_cache
 from resp_agent.randomness import seed_of
 from resp_agent.settings import Settings
+from resp_agent.storage import fetch
 from resp_agent.training.checkpoints import read_progress, verify, write_whole
 from resp_agent.training.distributed import device, gather
 from resp_agent.training.engine import Engine
@@ -178,7 +179,7 @@ class Learner:
     def _read_clips(self, shards: tuple[str, ...]) -> list[Example]:
         for path in shards:
             if path not in self._clips:
-                clips = from_table(pq.read_table(path))
+                clips = from_table(pq.read_table(fetch(Path(path))))
                 frames = self._cache.encode([clip.waveform for clip in clips])
                 self._clips[path] = [self.inputs.example(*pair) for pair in zip(clips, frames, strict=True)]
         self._clips = {path: self._clips[path] for path in shards}

@@ -12,6 +12,7 @@ from resp_agent.diagnoser.inputs import Inputs
 from resp_agent.diagnoser.systems import build
 from resp_agent.errors import UserError
 from resp_agent.settings import Settings, from_plain, to_plain
+from resp_agent.storage import fetch, shown
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
 from resp_agent.training.engine import AVERAGED
 
@@ -33,9 +34,9 @@ def read_settings(folder: Path) -> Settings:
         UserError: they are not there, or are of another version.
     """
     try:
-        stored = json.loads((folder / SETTINGS).read_text())
+        stored = json.loads(fetch(folder / SETTINGS).read_text())
     except (OSError, ValueError):
-        raise UserError(f"{folder} holds no diagnoser (it has no readable {SETTINGS}): {_WAY_OUT}") from None
+        raise UserError(f"{shown(folder)} holds no diagnoser (it has no readable {SETTINGS}): {_WAY_OUT}") from None
     if set(stored) != set(_SAVED):
         raise UserError(f"the diagnoser in {folder} was written by another version: train it again")
     return from_plain(stored)
@@ -53,8 +54,8 @@ def load_diagnoser(folder: Path, settings: Settings | None = None) -> tuple[Clas
     """
     folder = Path(folder)
     settings, progress = settings or read_settings(folder), read_progress(folder)
-    if progress is None or not (folder / AVERAGED).is_file() or not (folder / INPUTS).is_file():
-        raise UserError(f"{folder} holds no whole diagnoser: {_WAY_OUT}")
+    if progress is None or not all(fetch(folder / name).is_file() for name in (AVERAGED, INPUTS)):
+        raise UserError(f"{shown(folder)} holds no whole diagnoser: {_WAY_OUT}")
     inputs = Inputs.load(folder)
     # What training began with, a stem or a text model, need not be at hand any more.
     model = build(settings.diagnoser, inputs, weights_follow=True)
@@ -81,9 +82,9 @@ def find_diagnoser(path: Path) -> Path:
         UserError: neither holds one.
     """
     for folder in (path, path / "model"):
-        if (folder / SETTINGS).is_file() and (folder / AVERAGED).is_file():
+        if all(fetch(folder / name).is_file() for name in (SETTINGS, AVERAGED)):
             return folder
-    raise UserError(f"{path} holds no diagnoser: {_WAY_OUT}")
+    raise UserError(f"{shown(path)} holds no diagnoser: {_WAY_OUT}")
 
 
 _WAY_OUT = "give what `train diagnoser` printed as its model, or a checkpoint folder of a run"

@@ -24,6 +24,7 @@ from resp_agent.encoders import AudioEncoder, make_encoder
 from resp_agent.errors import RunFailed
 from resp_agent.randomness import digest, stream
 from resp_agent.settings import AudioSettings, EncoderSettings
+from resp_agent.storage import fetch
 from resp_agent.threads import set_threads
 
 FILE_S = 600.0
@@ -61,7 +62,7 @@ class FeatureCache:
         lacking = [one for one in ids if one not in self._places]
         if not lacking:
             return []
-        for path in sorted(self.folder.glob("*.safetensors")):
+        for path in sorted(fetch(self.folder, prune=False).glob("*.safetensors")):
             self._holds(path)
         return [one for one in lacking if one not in self._places]
 
@@ -134,7 +135,7 @@ class FeatureCache:
         Returns:
             The number of its recordings, computed now or before.
         """
-        with pq.ParquetFile(part.parent) as file:
+        with pq.ParquetFile(fetch(part.parent)) as file:
             group = int(part.name)
             rows = file.read_row_group(group, columns=["id", "duration_s"]).to_pydict()
             ids, audio = rows["id"], None

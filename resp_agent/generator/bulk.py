@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from resp_agent.errors import RunFailed
 from resp_agent.generator.export import Export, clip_file, export_shard
 from resp_agent.generator.synthesizer import SHARDS, make_generator, write_clips
 from resp_agent.settings import Settings, from_plain, to_plain
+from resp_agent.storage import fetch, is_mirror, shown, stored
 from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import digests
 
@@ -53,6 +54,20 @@ def is_made(out: Path, part: Request, fingerprint: str, export: Export = "none")
     return held == wanted and all((out / file).is_file() for file in files)
 
 
+def missing_parts(out: Path, parts: Sequence[Request], fingerprint: str, export: Export = "none") -> list[int]:
+    """Numbers of the parts that need work; see `is_made`. Of a set on a store the names of what is there tell it."""
+    if not is_mirror(out):
+        return [number for number, part in enumerate(parts) if not is_made(out, part, fingerprint, export)]
+    held = stored(out)
+
+    def is_there(part: Request) -> bool:
+        clips = [part.clip_id(fingerprint, index) for index in range(part.count)] if export != "none" else []
+        files = [out / clip_file(part.label, part.style, clip, export) for clip in clips]
+        return held.issuperset([shard_of(out, part, fingerprint), *files])
+
+    return [number for number, part in enumerate(parts) if not is_there(part)]
+
+
 @contextmanager
 def told_when_full(out: Path) -> Iterator[None]:
     """Makes one sentence of a disk that is full or cannot be written; other errors pass as they are.
@@ -67,8 +82,8 @@ def told_when_full(out: Path) -> Iterator[None]:
             raise
         way_out = "make room there" if problem.errno in _FULL else "make it writable"
         raise RunFailed(
-            f"clips cannot be written below {out} ({problem.strerror}): {way_out}; what is made stays, and the same "
-            "command makes the rest"
+            f"clips cannot be written below {shown(out)} ({problem.strerror}): {way_out}; what is made stays, and the "
+            "same command makes the rest"
         ) from problem
 
 
@@ -131,7 +146,7 @@ class Maker:
             RunFailed: the part is not on this node, or the shard cannot be written.
         """
         try:
-            request = Request(**json.loads(Path(part).read_text()))
+            request = Request(**json.loads(fetch(Path(part)).read_text()))
         except FileNotFoundError:
             raise RunFailed(f"{part} is not there on every node: give --out on storage that all share") from None
         with told_when_full(self._out):

@@ -29,6 +29,7 @@ from resp_agent.generator.vocoding import make_vocoder
 from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
+from resp_agent.storage import fetch
 from resp_agent.training.checkpoints import digests, read_progress, verify
 from resp_agent.training.distributed import on_device
 
@@ -304,7 +305,7 @@ def write_clips(generator: Generator, request: Request, workspace: Path) -> Shar
     name = Path(SHARDS) / f"{request.name(generator.fingerprint)}.parquet"
     path = Path(workspace) / name
     wanted = tuple(request.clip_id(generator.fingerprint, index) for index in range(request.count))
-    clips = _read(path, wanted)
+    clips = _read(fetch(path), wanted)
     if clips is None:
         clips = generator.synthesize(request)
         _write(clips, path)

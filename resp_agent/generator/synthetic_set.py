@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from resp_agent import __version__
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.curriculum.request import Request
 from resp_agent.durable import write_atomic
 from resp_agent.generator.export import Export, clip_file
 from resp_agent.settings import Settings
+from resp_agent.storage import read_tables
 
 INDEX, CARD = "index.csv", "README.md"
 COLUMNS = (
@@ -39,8 +38,9 @@ class Made:
 def write_set(out: Path, made: Made, export: Export) -> None:
     """Writes index and data card; `export` says which files of the clips the index names. No audio is read."""
     rows, counts, seconds = [], {}, 0.0
-    for shard in made.shards:
-        for clip in pq.read_table(shard, columns=["id", "label", "style", "duration_s", "request"]).to_pylist():
+    tables = read_tables(made.shards, ["id", "label", "style", "duration_s", "request"])
+    for shard, table in zip(made.shards, tables, strict=True):
+        for clip in table.to_pylist():
             label, style, told = clip["label"], clip["style"], clip["request"]
             file = "" if export == "none" else clip_file(label, style, clip["id"], export).as_posix()
             given = {name: told[name] for name in _GIVEN}

@@ -1,7 +1,6 @@
 """First training of the generator: styles, units, planner, flow, vocoder; from the training split only, resumable."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,8 @@ from resp_agent.generator.vocos_training import OWN, name_of, train_vocoder
 from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import Settings, TrainingSettings, fingerprint
-from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.storage import children, fetch, local, publish, remove
+from resp_agent.training.checkpoints import PROGRESS, digests, read_progress, verify, write_whole
 from resp_agent.training.distributed import device
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, warm_linear
@@ -62,7 +62,7 @@ def generator_fingerprint(settings: Settings, train: list[Recording]) -> str:
     if settings.generator.kind == "oracle":
         parts.append(settings.simulation)
     if settings.generator.vocoder.trained:
-        parts.append(name_of(Path(settings.generator.vocoder.trained)))
+        parts.append(name_of(local(settings.generator.vocoder.trained)))
     return fingerprint(*parts)
 
 
@@ -91,7 +91,8 @@ def train_generator(
     if is_own(settings.generator.kind):
         learns = getattr(imported(settings.generator.kind), "train", None)
         if learns is not None:
-            learns(settings, train, folder)
+            learns(settings, train, fetch(folder))
+            publish(folder)
     if settings.generator.kind != "trained":
         return name
     stored = read_progress(folder / FINAL)
@@ -177,8 +178,9 @@ def write_parts(
 
     written = write_whole(final, save, {"fingerprint": name})
     if _first():
-        for left in final.parent.glob(f"{final.name}.*.unfinished"):
-            shutil.rmtree(left, ignore_errors=True)
+        for left in children(final.parent):
+            if left.match(f"{final.name}.*.unfinished"):
+                remove(left, PROGRESS)
     return written
 
 

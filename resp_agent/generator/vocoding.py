@@ -14,6 +14,7 @@ from resp_agent.generator.vocoder import power_above, vocode
 from resp_agent.generator.vocos import Vocos
 from resp_agent.generator.vocos_training import OWN, load_vocoder, render
 from resp_agent.settings import AudioSettings, Settings
+from resp_agent.storage import local
 from resp_agent.training.distributed import device
 
 
@@ -94,4 +95,4 @@ def make_vocoder(settings: Settings, folder: Path | None) -> Vocoder:
     audio, chosen = settings.audio, settings.generator.vocoder
     if chosen.kind == "griffin-lim" or folder is None:
         return GriffinLim(audio, settings.generator.griffin_lim_iterations)
-    return VocosVocoder(load_vocoder(Path(chosen.trained) if chosen.trained else folder / OWN, audio), audio)
+    return VocosVocoder(load_vocoder(local(chosen.trained) if chosen.trained else folder / OWN, audio), audio)

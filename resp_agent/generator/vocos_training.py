@@ -17,6 +17,7 @@ from resp_agent.generator.spectral_losses import spectral_distance
 from resp_agent.generator.vocos import Vocos, VocosSizes, load_vocos, save_vocos
 from resp_agent.randomness import seed_of, stream
 from resp_agent.settings import AudioSettings, VocoderSettings, fingerprint
+from resp_agent.storage import fetch
 from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
 from resp_agent.training.engine import Engine
 from resp_agent.training.fit import fit, scheduled
@@ -192,7 +193,7 @@ def name_of(folder: Path) -> str:
         UserError: there is no whole one.
     """
     stored = read_progress(folder)
-    if not stored or not (folder / RECIPE).is_file():
+    if not stored or not fetch(folder / RECIPE).is_file():
         raise UserError(f"{folder} holds no trained vocoder: train one there first, by resp-agent train vocoder")
     return stored["fingerprint"]
 

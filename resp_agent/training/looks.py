@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
+from resp_agent.storage import children, fetch, remove
 from resp_agent.training.checkpoints import MANIFEST, PROGRESS, read_progress, write_whole
 
 
@@ -56,15 +57,17 @@ class Looks:
 
         def copy(partial: Path) -> None:
             if not dist.is_initialized() or dist.get_rank() == 0:
-                shutil.copytree(best, partial, ignore=shutil.ignore_patterns(PROGRESS, MANIFEST), dirs_exist_ok=True)
+                shutil.copytree(
+                    fetch(best), partial, ignore=shutil.ignore_patterns(PROGRESS, MANIFEST), dirs_exist_ok=True
+                )
 
         return write_whole(self._folder, copy, read_progress(best) | progress)
 
     def _remove_all_but(self, kept: Path | None) -> None:
         if not dist.is_initialized() or dist.get_rank() == 0:
-            for path in self._folder.parent.glob(f"{self._folder.name}.best-*"):
-                if path != kept:
-                    shutil.rmtree(path, ignore_errors=True)
+            for path in children(self._folder.parent):
+                if path.name.startswith(f"{self._folder.name}.best-") and path != kept:
+                    remove(path, PROGRESS)
 
     def _at(self, step: int) -> Path:
         return self._folder.with_name(f"{self._folder.name}.best-{step:06d}")

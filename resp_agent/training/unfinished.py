@@ -1,10 +1,13 @@
 """The last checkpoint of a training that is not over, beside the folder that it will end in."""
 
-import shutil
 from pathlib import Path
 
-from resp_agent.training.checkpoints import digests, read_progress, verify, write_whole
+from resp_agent.storage import is_mirror, remove
+from resp_agent.training.checkpoints import PROGRESS, digests, read_progress, verify, write_whole
 from resp_agent.training.engine import Engine
+
+_SAVED = "saved"
+"""In the progress of a checkpoint on a store: how many there were."""
 
 
 class Unfinished:
@@ -14,6 +17,11 @@ class Unfinished:
         """`folder` is where the training will end."""
         self._engine = engine
         self.folder = folder.with_name(folder.name + ".unfinished")
+        self._folders = [self.folder]
+        self._saved = 0
+        if is_mirror(folder):
+            # A store replaces no folder in one go: until the next checkpoint is whole, the one before must stand.
+            self._folders.append(folder.with_name(folder.name + ".2.unfinished"))
 
     def resume(self, **expected) -> dict | None:
         """Puts the engine where a killed training left it and gives what `save` was told; None: there is nothing.
@@ -23,18 +31,28 @@ class Unfinished:
         Raises:
             CorruptCheckpoint: a file is not what was written.
         """
-        progress = read_progress(self.folder)
-        if progress is None or any(progress.get(name) != value for name, value in expected.items()):
+        found = [(read_progress(folder), folder) for folder in self._folders]
+        own = [
+            (progress, folder)
+            for progress, folder in found
+            if progress is not None and all(progress.get(name) == value for name, value in expected.items())
+        ]
+        if not own:
             return None
-        verify(self.folder, digests(self.folder))
-        self._engine.load(self.folder)
+        progress, folder = max(own, key=lambda one: one[0].get(_SAVED, 0))
+        verify(folder, digests(folder))
+        self._engine.load(folder)
+        self._saved = progress.get(_SAVED, 0)
         return progress
 
     def save(self, progress: dict) -> None:
         """Writes the engine as it is, with plain data on how far it has come. All ranks call it together."""
-        write_whole(self.folder, self._engine.save, progress)
+        self._saved += 1
+        number = {_SAVED: self._saved} if len(self._folders) > 1 else {}
+        write_whole(self._folders[self._saved % len(self._folders)], self._engine.save, progress | number)
 
     def remove(self) -> None:
         """Nothing is left of it: the training is over."""
         if self._engine.rank == 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in self._folders:
+                remove(folder, PROGRESS)

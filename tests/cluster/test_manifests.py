@@ -152,6 +152,13 @@ def test_every_pod_of_ray_has_the_storage_that_is_claimed():
             assert claims[mounted] == claim["metadata"]["name"]
 
 
+def test_every_pod_of_ray_can_do_with_and_without_credentials_of_an_object_store():
+    for cluster in CLUSTERS.values():
+        for group in groups(cluster):
+            (source,) = group["template"]["spec"]["containers"][0]["envFrom"]
+            assert source == {"secretRef": {"name": "resp-agent-storage", "optional": True}}
+
+
 def test_the_service_names_the_application_and_its_secret():
     service = MANIFESTS["rayservice.yaml:RayService"]["spec"]
     served = yaml.safe_load(service["serveConfigV2"])

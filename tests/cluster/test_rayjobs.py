@@ -7,6 +7,7 @@ import pytest
 from jobs import options, ranked, tune
 from jobs.options import SETTINGS
 from jobs.ranked import RankedTraining
+from jobs.runs import main as runs
 from jobs.train_generator import GeneratorTraining
 from resp_agent.errors import UserError
 from resp_agent.settings import preset
@@ -78,6 +79,28 @@ def test_entrypoints_reach_the_cluster_as_they_are(name):
     assert not set("$`'\\") & set(JOBS[name]["entrypoint"])
     if words[0] != "bash":
         assert not set(";|&") & set(JOBS[name]["entrypoint"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_places_may_be_on_an_object_store(name, s3):
+    def moved(words):
+        return [word.replace("/shared/", f"{s3}/shared/") for word in words]
+
+    if "synthesize" in name:
+        ranked.open_training(GeneratorTraining(out=f"{s3}/shared/runs/generator", settings=preset("tiny")))
+    decides, commands = branches(JOBS[name]["entrypoint"])
+    first = parse(moved(commands[-1]))
+    assert first.out.startswith(f"{s3}/shared/")
+    if decides:
+        with pytest.raises(UserError, match="no run"):
+            parse(moved(commands[0]))
+        # What cluster/README.md has in place of `test -f`.
+        assert runs(["list", first.out]) != 0
+        begin(first)
+        assert runs(["list", first.out]) == 0
+        again = parse(moved(commands[0]))
+        assert again.resume == first.out
+        assert again.settings == first.settings
 
 
 def test_an_unknown_flag_is_found(at):

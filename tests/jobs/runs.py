@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from resp_agent.curriculum.beacon import read_beacons
+from resp_agent.storage import fetch, shown
 from tests.jobs.forked import FORKED, FRESH, begun
 
 START_S, PHASE_S, RUN_S, GONE_S = 120.0, 300.0, 400.0, 30.0
@@ -26,8 +27,8 @@ class Run:
 
     def __init__(self, folder: Path, *flags: str, fresh: bool = False):
         self.folder, self.progress = folder, folder / "progress"
-        begun_before = (folder / "settings.yaml").is_file()
-        where = ["--resume" if begun_before else "--out", str(folder)]
+        begun_before = fetch(folder / "settings.yaml").is_file()
+        where = ["--resume" if begun_before else "--out", shown(folder)]
         # What a user's shell sets for threads must not matter.
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
         self._said = tempfile.TemporaryDirectory()

@@ -15,6 +15,7 @@ from resp_agent.corpus.narrative.facts import Facts
 from resp_agent.corpus.narrative.narrators import Item, Written, make_narrator, narrate
 from resp_agent.randomness import digest
 from resp_agent.settings import CorpusSettings, NarrativeSettings
+from resp_agent.storage import fetch
 
 VERSION = 1
 """Raised when prompt or check change."""
@@ -52,7 +53,7 @@ class Writer:
 
     def __call__(self, part: Path) -> int:
         """Writes the narratives of a part's records and returns how many there are."""
-        written = narrate(items(pq.read_table(part)), self._narrator, self._work.seed)
+        written = narrate(items(pq.read_table(fetch(part))), self._narrator, self._work.seed)
         listing.write_table(_table(written), self._work.folder / part.name)
         return len(written)
 
@@ -71,7 +72,7 @@ def narrated(
         if names is None:
             written = _table(narrate(items(records(table)), None, settings.seed))
         else:
-            written = pq.read_table(place / "narratives" / names[number])
+            written = pq.read_table(fetch(place / "narratives" / names[number]))
         yield _with(table, written)
         done += len(table)
         tell("stored", done, assembly.kept)
@@ -114,7 +115,7 @@ def _written_by_model(
         asked = records(table)
         rows = (str(row) for row in asked.to_pylist())
         names.append(f"{digest(VERSION, settings.seed, str(asdict(settings.narrative)), *rows)}.parquet")
-        if (work.folder / names[-1]).exists():
+        if fetch(work.folder / names[-1]).exists():
             done += len(table)
         else:
             missing.append(place / "facts" / names[-1])

@@ -71,6 +71,13 @@ class Rounds:
         reason = short_reason(entry, assessment.labels, assessment.styles)
         self.console.round(entry, curriculum.rounds, self.clips, curriculum.budget, reason)
 
+    def take_back(self, why: Exception) -> None:
+        """Undoes the last round, as what it left cannot be used; it is done again from the one before."""
+        entry = self.journal.pop()
+        self.assessments.pop()
+        self.run.take_back()
+        self.console.say(f"{why}: round {entry['round']} is done again")
+
     def close(self) -> None:
         """Ends the event file."""
         self._board.close()

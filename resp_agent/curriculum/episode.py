@@ -15,7 +15,7 @@ from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
 from resp_agent.generator.refresh import Refresh, weakness_of
 from resp_agent.settings import Settings
-from resp_agent.training.checkpoints import digests, read_progress
+from resp_agent.training.checkpoints import digests, read_progress, verify
 from resp_agent.training.engine import AVERAGED
 
 
@@ -136,6 +136,17 @@ class EpisodeLab:
         }
         return state | ({"generator": self._named(self._generator)} if self._generator else {})
 
+    def check(self, state: dict) -> None:
+        """Looks whether the weights that a saved state names are what was written.
+
+        Raises:
+            CorruptCheckpoint: they are not.
+        """
+        for name in ("checkpoint", "generator"):
+            if name in state:
+                found = self._found(state[name])
+                verify(Path(found.folder), found.digests)
+
     def restore(self, state: dict) -> Assessment:
         self._seed, self._round = state["seed"], state["round"]
         self._shards = [Shard(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in state["shards"]]
@@ -177,6 +188,8 @@ class EpisodeLab:
         for path in (self._folders.synthetic).glob("*"):
             if path not in kept:
                 path.unlink()
+        # The one before stays, to go back to if this one turns out to be damaged.
+        whole = {self._folders.checkpoints / f"round-{number:03d}" for number in (self._round - 1, self._round)}
         for path in (self._folders.checkpoints).glob("round-*"):
-            if path != Path(self._at.folder):
+            if path not in whole:
                 shutil.rmtree(path, ignore_errors=True)

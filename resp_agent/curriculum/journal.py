@@ -102,6 +102,12 @@ class RunDirectory:
             os.fsync(handle.fileno())
         sync(self.path)
 
+    def take_back(self) -> None:
+        """Removes the last whole line: that round never happened, and is to be done again."""
+        path = self.path / JOURNAL
+        lines = path.read_bytes().split(b"\n")[:-1]
+        write_atomic(path, b"".join(line + b"\n" for line in lines[:-1]))
+
     def assessments(self, rounds: int) -> list[Assessment]:
         """The assessments of the first `rounds` journalled rounds."""
         if not rounds:

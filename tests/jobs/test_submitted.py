@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from jobs.cli import VERBS
 from resp_agent.curriculum.beacon import read_beacons
 from tests.heads import Head
 from tests.jobs.runs import Run, results
+from tests.nodes import wait_for
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -138,19 +138,21 @@ def test_a_job_ends_well_and_its_output_is_where_it_says(job, submitted, place):
         assert any(path.is_relative_to(out) for path in there if path != Path(out)) or Path(out) in there, said
 
 
-def test_a_job_that_was_stopped_is_submitted_again_and_ends_the_same(head, place, tmp_path):
-    flags = (*SMOKE, "--diagnoser.training.steps", "60", "--diagnoser.training.checkpoint-every", "8")
+def test_a_job_that_was_stopped_or_lost_its_head_is_submitted_again_and_ends_the_same(head, place, tmp_path):
+    flags = (*SMOKE, "--diagnoser.training.steps", "400", "--diagnoser.training.checkpoint-every", "8")
     undisturbed = Run(tmp_path / "local", *flags, "--lab", "local")
     run = place / "stopped"
     command = ("curriculum", *flags, "--out", str(run), "--generators", "1")
     assert head.submit(*command, options=("--no-wait", "--submission-id", "stopped")).returncode == 0
-    deadline = time.monotonic() + 120
-    while read_beacons(run / "progress").get("diagnoser-0", {}).get("step", 0) < 16:
-        assert time.monotonic() < deadline, head.ray("job", "logs", "stopped").stdout
-        time.sleep(0.02)
+    wait_for(lambda: read_beacons(run / "progress").get("diagnoser-0", {}).get("step", 0) >= 16, "the first training")
     assert head.ray("job", "stop", "stopped").returncode == 0
     assert "stopped" in head.ray("job", "status", "stopped").stdout.lower()
+    # Again, and this time all that the head knew is lost with it.
+    assert head.submit(*command, options=("--no-wait",)).returncode == 0
+    wait_for(lambda: read_beacons(run / "progress").get("diagnoser-0", {}).get("step", 0) >= 32, "the first training")
+    head.stop()
     assert not (run / "journal.jsonl").exists()
+    head.start()
     again = head.submit(*command)
     assert again.returncode == 0, again.stdout
     assert results(run) == undisturbed.summary()

@@ -84,11 +84,16 @@ class RayStudio:
         )
 
     def synthesize(
-        self, requests: list[Request], diagnoser: Checkpoint | None = None, generator: Checkpoint | None = None
+        self,
+        requests: list[Request],
+        diagnoser: Checkpoint | None = None,
+        generator: Checkpoint | None = None,
+        at_once: int | None = None,
     ) -> list[Shard]:
-        """Each request's shards, in the order of the requests, however they were shared out."""
+        """Each request's shards, in the order of the requests, however they were shared out; at most `at_once` are made
+        at the same time."""
         made = self._done(
-            lambda worker, request: worker.make.remote([request], diagnoser, generator, about()), requests
+            lambda worker, request: worker.make.remote([request], diagnoser, generator, about()), requests, at_once
         )
         return [shard for shards in made for shard in shards]
 
@@ -107,14 +112,14 @@ class RayStudio:
         release(self._group)
         self._pool = self._group = self._training = None
 
-    def _done(self, call: Call, items: list) -> list:
+    def _done(self, call: Call, items: list, at_once: int | None = None) -> list:
         """What comes of each item, in their order."""
         run, results = self._folders.workspace.name, {}
         with unwrapped():
             pool = self._open()
             lost = pool.lost
             show("resp_queue", run, len(items))
-            for index, result in pool.map(call, items, self._place.placement_timeout_s, self._short):
+            for index, result in pool.map(call, items, self._place.placement_timeout_s, self._short, at_once):
                 results[index] = result
                 show("resp_queue", run, len(items) - len(results))
                 show("resp_generators", run, pool.placed)

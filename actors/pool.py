@@ -65,8 +65,10 @@ class Pool:
             elif time.monotonic() > deadline:
                 raise RunFailed(short())
 
-    def map(self, call: Call, items: Sequence, timeout_s: float, short: Callable[[], str]) -> Iterator[tuple[int, Any]]:
-        """(index, result) of each item, as they are done.
+    def map(
+        self, call: Call, items: Sequence, timeout_s: float, short: Callable[[], str], at_once: int | None = None
+    ) -> Iterator[tuple[int, Any]]:
+        """(index, result) of each item, as they are done; at most `at_once` at the same time.
 
         Raises:
             RunFailed: no worker has a place for `timeout_s`, or an item lost one worker after the other.
@@ -76,7 +78,7 @@ class Pool:
         try:
             while waiting or busy:
                 self.open(timeout_s, short) if not (busy or self._idle) else self._grow()
-                while waiting and self._idle:
+                while waiting and self._idle and (at_once is None or len(busy) < at_once):
                     worker, index = self._idle.popleft(), waiting.popleft()
                     busy[call(self._workers[worker], items[index])] = worker, index
                 for reference in self._hear(POLL_S, busy):
@@ -124,7 +126,10 @@ class Pool:
         if not references:
             time.sleep(timeout_s)
             return []
-        done, _ = ray.wait(references, timeout=timeout_s)
+        # All that are done: one at a time, a thousand workers would be looked through for each answer.
+        done, _ = ray.wait(references, num_returns=len(references), timeout=0)
+        if not done:
+            done, _ = ray.wait(references, timeout=timeout_s)
         for reference in done:
             number = self._placing.pop(reference, None)
             if number is not None and self._alive(reference, number):

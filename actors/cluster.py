@@ -11,6 +11,7 @@ from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from actors.endpoint import OWN, endpoint, refusal
 from resp_agent.errors import RunFailed
+from resp_agent.logs import VARIABLE
 
 LOCAL_OBJECT_STORE_BYTES = 200 * 2**20
 """Enough for a local Ray: audio never travels through the object store."""
@@ -29,9 +30,12 @@ def connect() -> None:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # A run that ends with one failure has no use for another one that nobody waited for.
     os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")
+    # Workers on other nodes know nothing of what this process was told by its environment.
+    told = {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+    runtime = {"env_vars": told} if told else None
     try:
         if address not in OWN:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=runtime)
         else:
             ray.init(
                 address="local",

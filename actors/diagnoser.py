@@ -17,7 +17,7 @@ from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
 from resp_agent.diagnoser.learner import Checkpoint, Learner, Lesson
 from resp_agent.errors import RunFailed, UserError
-from resp_agent.logs import log
+from resp_agent.logs import about, being_about, log
 from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
 from resp_agent.training.distributed import free_port
@@ -48,10 +48,12 @@ class DiagnoserWorker:
         beacon = Beacon(folders.progress, f"diagnoser-{rank}")
         self._learner = Learner(settings, corpus, beacon, folders.features)
 
-    def call(self, method: str, argument: Any) -> Any:
-        """Forwards to `Learner`."""
+    def call(self, method: str, argument: Any, about: dict | None = None) -> Any:
+        """Forwards to `Learner`. `about` is for its log."""
         began = time.monotonic()
         result = getattr(self._learner, method)(argument)
+        with being_about(**about or {}):
+            log("task done", task=method, rank=self._rank, seconds=round(time.monotonic() - began, 3))
         if self._rank == 0 and method != "assess":
             count("resp_learning_seconds", self._run, time.monotonic() - began)
         return result
@@ -93,7 +95,7 @@ class Gang:
                 with unwrapped():
                     if not self._ranks:
                         self._assemble()
-                    return _all([rank.call.remote(method, argument) for rank in self._ranks])[0]
+                    return _all([rank.call.remote(method, argument, about()) for rank in self._ranks])[0]
             except RayActorError:
                 # The others wait in a collective for the one that died.
                 log("ranks lost", task=method)

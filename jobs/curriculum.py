@@ -14,6 +14,7 @@ from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.judge import Judge
 from resp_agent.curriculum.policies import NONE, Transition, make_policy
 from resp_agent.errors import CorruptCheckpoint
+from resp_agent.logs import being_about
 from resp_agent.randomness import stream
 
 LABS = {"local": "resp_agent.curriculum.local:local_lab", "ray": "actors.lab:ray_lab"}
@@ -32,7 +33,7 @@ def curriculum(job: CurriculumJob) -> dict:
         return run.summary()
 
     console.say(f"run directory {run.path.resolve()}")
-    with make_environment(job) as env:
+    with being_about(run=run.path.resolve().name), make_environment(job) as env:
         lab, synthesis = env.unwrapped.lab, job.policy != NONE
         run.hold_to_corpus(lab.corpus.fingerprint)
         rounds = Rounds(run, console, settings)

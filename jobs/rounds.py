@@ -100,4 +100,6 @@ class Rounds:
             self._board.add_scalar("train/loss", sum(entry["losses"]) / len(entry["losses"]), number)
         for label, f1 in zip(assessment.labels, assessment.by_label["f1"], strict=True):
             self._board.add_scalar(f"valid/f1/{label}", f1, number)
+        for phase, seconds in entry["seconds"].items():
+            self._board.add_scalar(f"seconds/{phase}", seconds, number)
         self._board.flush()

@@ -16,6 +16,7 @@ import tyro
 from actors.cluster import connect, knock
 from actors.generator import RayStudio
 from actors.pool import Pool
+from jobs.benchmarks.traffic import tcp_bytes
 from jobs.console import Console
 from jobs.submitted import refuse_relative
 from resp_agent.corpus.resolve import resolve_corpus
@@ -28,21 +29,21 @@ from resp_agent.settings import Placement, Settings
 from resp_agent.settings.checks import refuse
 
 PLACE_S = 120.0
-REQUEST = Request("chronic obstructive pulmonary disease", "electronic stethoscope", 1, 2**62)
-"""With names as long as they are in the taxonomy."""
+LABEL, STYLE = "other respiratory disease", "electronic stethoscope"
+"""Of requests that nobody makes."""
 
 
 @dataclass(frozen=True)
 class ClusterBenchmark:
-    """First the driver alone: workers that make nothing answer as real ones do, a thousand of them at the same time,
-    from a few processes. Then synthesis with one worker and with two, in turn, once they have loaded; clips of each
-    turn are new ones. Both on the pool of a curriculum."""
+    """First the driver alone: workers that make nothing answer as real ones do, a thousand of them at the same time
+    (and a tenth, and a hundredth of them), from a few processes. Then synthesis with one worker and with two, in turn,
+    once they have loaded; clips of each turn are new ones. Both on the pool of a curriculum."""
 
     workers: int = 1_000
     """Workers that make nothing."""
     processes: int = 2
     """Processes that they are in."""
-    answers: int = 20_000
+    answers: int = 10_000
     """Requests that they answer."""
     per_request: int = 8
     """Clips of a request, in both parts."""
@@ -67,7 +68,7 @@ class Idler:
     """Answers as a generator worker does that makes a request's clips, and makes none."""
 
     def make(self, requests: list[Request]) -> list[Shard]:
-        return [_answer(request) for request in requests]
+        return [_answer(request.count, request.seed) for request in requests]
 
 
 def cluster(job: ClusterBenchmark) -> int:
@@ -77,15 +78,20 @@ def cluster(job: ClusterBenchmark) -> int:
             refuse_relative(flag, path)
     knock()
     connect()
-    found: dict = {"bytes_per_clip": sizes(), "driver": rates(job)}
-    told = ", ".join(f"{size:.0f} in a request of {count}" for count, size in found["bytes_per_clip"].items())
-    print(f"bytes of a clip through the driver, question and answer: {told}")
-    driver = found["driver"]
-    print(
-        f"{job.workers:,} workers that make nothing: {driver['requests_per_s']:.0f} requests a second, "
-        f"{driver['requests_per_s'] * job.per_request:.0f} clips; {driver['cpu_ms_per_request']:.2f} ms of the "
-        f"driver's CPU each; its memory {driver['memory_mb'][0]:.0f} MB before, {driver['memory_mb'][1]:.0f} MB after"
-    )
+    found: dict = {"answer_bytes": {count: len(ray.cloudpickle.dumps([_answer(count)])) for count in (1, 8, 32)}}
+    found["driver"] = []
+    told = ", ".join(f"{size} bytes of {count}" for count, size in found["answer_bytes"].items())
+    print(f"the answer to a request, by its clips: {told}")
+    for workers in sorted({max(1, job.workers // 100), max(1, job.workers // 10), job.workers}):
+        found["driver"].append(driver := messages(job, workers))
+        before, after = driver["memory_mb"]
+        print(
+            f"{workers:,} workers that make nothing: {driver['requests_per_s']:.0f} requests a second, "
+            f"{driver['requests_per_s'] * job.per_request:.0f} clips; {driver['bytes_per_request']:.0f} bytes over "
+            f"the driver's connections for each request, {driver['bytes_per_clip']:.0f} for each clip; "
+            f"{driver['cpu_ms_per_request']:.2f} ms of its CPU; its memory {before:.0f} MB, then {after:.0f} MB",
+            flush=True,
+        )
     if job.clips:
         with tempfile.TemporaryDirectory() as scratch:
             found["synthesis"] = scaling(job, Path(scratch))
@@ -102,43 +108,32 @@ def cluster(job: ClusterBenchmark) -> int:
     return 0
 
 
-def sizes(counts: tuple[int, ...] = (1, 8, 32)) -> dict[str, float]:
-    """Bytes of question and answer for each clip, by the clips of a request, as Ray sends them."""
-    found = {}
-    for count in counts:
-        request = Request(REQUEST.label, REQUEST.style, count, REQUEST.seed)
-        messages = [request], [_answer(request)]
-        found[str(count)] = sum(len(ray.cloudpickle.dumps(message)) for message in messages) / count
-    return found
-
-
-def rates(job: ClusterBenchmark) -> dict:
+def messages(job: ClusterBenchmark, workers: int) -> dict:
     """How many requests a second the driver's pool gives out and takes back, and what that costs it."""
     processes = [Idler.remote() for _ in range(job.processes)]
-    pool = Pool(lambda number: processes[number % len(processes)], lambda worker: worker.make.remote([]), job.workers)
-    asked = [Request(REQUEST.label, REQUEST.style, job.per_request, number) for number in range(job.answers)]
+    pool = Pool(lambda number: processes[number % len(processes)], lambda worker: worker.make.remote([]), workers)
+    asked = [_request(job.per_request, number) for number in range(job.answers)]
 
     def ask(requests: list[Request]) -> int:
-        done = pool.map(
-            lambda worker, one: worker.make.remote([one]), requests, PLACE_S, lambda: "no worker has a place"
-        )
-        return sum(len(shards[0].clip_ids) for _, shards in done)
+        answers = pool.map(lambda worker, one: worker.make.remote([one]), requests, PLACE_S, lambda: "no place")
+        return sum(len(shards[0].clip_ids) for _, shards in answers)
 
     # All of them have answered once.
-    ask(asked[: job.workers])
+    ask(asked[:workers])
     own = psutil.Process()
-    before, cpu_s, began = own.memory_info().rss, sum(own.cpu_times()[:2]), time.monotonic()
+    memory, traffic, cpu_s, began = own.memory_info().rss, tcp_bytes(), sum(own.cpu_times()[:2]), time.monotonic()
     clips = ask(asked)
-    wall_s = time.monotonic() - began
-    found = {
-        "workers": job.workers,
-        "requests_per_s": job.answers / wall_s,
-        "clips": clips,
-        "cpu_ms_per_request": 1e3 * (sum(own.cpu_times()[:2]) - cpu_s) / job.answers,
-        "memory_mb": [before / 2**20, own.memory_info().rss / 2**20],
-    }
+    wall_s, traffic = time.monotonic() - began, tcp_bytes() - traffic
+    cpu_s = sum(own.cpu_times()[:2]) - cpu_s
     pool.close()
-    return found
+    return {
+        "workers": workers,
+        "requests_per_s": job.answers / wall_s,
+        "bytes_per_request": traffic / job.answers,
+        "bytes_per_clip": traffic / clips,
+        "cpu_ms_per_request": 1e3 * cpu_s / job.answers,
+        "memory_mb": [memory / 2**20, own.memory_info().rss / 2**20],
+    }
 
 
 def scaling(job: ClusterBenchmark, scratch: Path) -> dict[str, list[float]]:
@@ -172,7 +167,11 @@ def scaling(job: ClusterBenchmark, scratch: Path) -> dict[str, list[float]]:
     return seconds
 
 
-def _answer(request: Request) -> Shard:
-    generator = digest("a generator")
+def _request(count: int, seed: int) -> Request:
+    return Request(LABEL, STYLE, count, seed_of("cluster", seed))
+
+
+def _answer(count: int, seed: int = 0) -> Shard:
+    request, generator = _request(count, seed), digest("a generator")
     ids = tuple(request.clip_id(generator, index) for index in range(request.count))
     return Shard(f"{SHARDS}/{request.name(generator)}.parquet", ids, 4.0 * request.count, 0.2 * request.count)

@@ -14,6 +14,7 @@ from resp_agent.curriculum.request import Receipt, Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
 from resp_agent.generator.refresh import Refresh, weakness_of
+from resp_agent.logs import being_about, log
 from resp_agent.settings import Settings
 from resp_agent.training.checkpoints import digests, read_progress, verify
 from resp_agent.training.engine import AVERAGED
@@ -112,8 +113,9 @@ class EpisodeLab:
         ]
         shards = []
         if requests:
-            self._refresh_if_due()
-            shards = self._studio.synthesize(requests, self._at, self._generator)
+            with being_about(round=self._round + 1):
+                self._refresh_if_due()
+                shards = self._studio.synthesize(requests, self._at, self._generator)
         self._shards += shards
         return Receipt(tuple(shards))
 
@@ -122,7 +124,9 @@ class EpisodeLab:
         folder = self._folders.checkpoints / f"round-{self._round:03d}"
         shards = tuple(str(self._folders.workspace / shard.path) for shard in self._shards)
         lesson = Lesson(self._seed, self._round, self._at, shards, str(folder))
-        self._at, self._assessment = self._school.learn(lesson)
+        with being_about(round=self._round):
+            self._at, self._assessment = self._school.learn(lesson)
+            log("learned", valid_macro_f1=self._assessment.macro_f1, checkpoint=folder.name)
         # Two are kept: a round counts only once it is journalled, and until then the one before must stand.
         shutil.rmtree(folder.with_name(f"round-{self._round - 2:03d}"), ignore_errors=True)
         return self._assessment

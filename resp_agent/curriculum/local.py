@@ -12,7 +12,6 @@ from resp_agent.diagnoser.learner import Checkpoint, Learner
 from resp_agent.generator.refresh import Refresh, refresh_generator
 from resp_agent.generator.synthesizer import make_generator, write_clips
 from resp_agent.generator.training import train_generator
-from resp_agent.logs import log
 from resp_agent.settings import Settings
 from resp_agent.threads import set_threads
 
@@ -85,7 +84,4 @@ class LocalStudio:
 
     def _make(self, request: Request) -> Shard:
         self._beacon.at("synthesizing", seed=request.seed)
-        shard = write_clips(self._generator, request, self._workspace)
-        told = {name: getattr(request, name) for name in ("label", "style", "count", "seed")}
-        log("clips made", request=Path(shard.path).stem, **told, cost_s=round(shard.cost_s, 3))
-        return shard
+        return write_clips(self._generator, request, self._workspace)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from resp_agent.curriculum.beacon import Beacon
 from resp_agent.curriculum.folders import Folders
 from resp_agent.diagnoser.learner import Checkpoint, Learner, Lesson
 from resp_agent.errors import RunFailed, UserError
+from resp_agent.logs import about, being_about, log
 from resp_agent.settings import Placement, Settings
 from resp_agent.threads import set_threads
 from resp_agent.training.distributed import free_port
@@ -46,10 +48,12 @@ class DiagnoserWorker:
         beacon = Beacon(folders.progress, f"diagnoser-{rank}")
         self._learner = Learner(settings, corpus, beacon, folders.features)
 
-    def call(self, method: str, argument: Any) -> Any:
-        """Forwards to `Learner`."""
+    def call(self, method: str, argument: Any, about: dict | None = None) -> Any:
+        """Forwards to `Learner`. `about` is for its log."""
         began = time.monotonic()
         result = getattr(self._learner, method)(argument)
+        with being_about(**about or {}):
+            log("task done", task=method, rank=self._rank, seconds=round(time.monotonic() - began, 3))
         if self._rank == 0 and method != "assess":
             count("resp_learning_seconds", self._run, time.monotonic() - began)
         return result
@@ -58,8 +62,17 @@ class DiagnoserWorker:
 class Gang:
     """Implements `School` on K ranks in one placement group. Every task is whole in itself, so it can be done again."""
 
-    def __init__(self, settings: Settings, place: Placement, corpus: Path, folders: Folders):
+    def __init__(
+        self,
+        settings: Settings,
+        place: Placement,
+        corpus: Path,
+        folders: Folders,
+        make_room: Callable[[], bool] = lambda: False,
+    ):
+        """`make_room` gives something up where the ranks find no place; see `reserve`."""
         self._settings, self._place, self._corpus, self._folders = settings, place, corpus, folders
+        self._make_room = make_room
         self._ranks: list = []
         self._group = None
 
@@ -75,8 +88,6 @@ class Gang:
     def close(self) -> None:
         """Ends the ranks and gives their place back."""
         self._disband()
-        release(self._group)
-        self._group = None
 
     def _together(self, method: str, argument: Any) -> Any:
         for _ in range(REBUILDS):
@@ -84,9 +95,10 @@ class Gang:
                 with unwrapped():
                     if not self._ranks:
                         self._assemble()
-                    return _all([rank.call.remote(method, argument) for rank in self._ranks])[0]
+                    return _all([rank.call.remote(method, argument, about()) for rank in self._ranks])[0]
             except RayActorError:
                 # The others wait in a collective for the one that died.
+                log("ranks lost", task=method)
                 count("resp_restarts", self._folders.workspace.name, len(self._ranks))
                 self._disband()
         raise RunFailed(
@@ -104,6 +116,7 @@ class Gang:
                 "PACK",
                 place.placement_timeout_s,
                 "diagnoser workers",
+                make_room=self._make_room,
             )
         self._ranks = [
             DiagnoserWorker.options(
@@ -121,6 +134,9 @@ class Gang:
         for rank in self._ranks:
             ray.kill(rank)
         self._ranks = []
+        # A place on a node that is gone comes back only where there is room; a new one is waited for, and asked for.
+        release(self._group)
+        self._group = None
 
 
 def _all(references: list) -> list:

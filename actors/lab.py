@@ -19,4 +19,5 @@ def ray_lab(settings: Settings, workspace: str, first: str | None = None, place:
     connect()
     show("resp_quarantined", folders.workspace.name, corpus.quarantined)
     studio = RayStudio(settings, place, corpus.path, folders.generator(settings, corpus), folders)
-    return EpisodeLab(settings, folders, corpus, studio, Gang(settings, place, corpus.path, folders))
+    school = Gang(settings, place, corpus.path, folders, studio.yield_room)
+    return EpisodeLab(settings, folders, corpus, studio, school)

@@ -18,6 +18,7 @@ GAUGES = {
     "resp_reward": "Gain of the last round.",
     "resp_macro_f1": "Macro-F1 on validation after the last round.",
     "resp_quarantined": "Recordings of the corpus that were set aside as unusable.",
+    "resp_generators": "Generator workers that have a place.",
     "resp_queue": "Requests that wait for a generator worker or are being made.",
 }
 """Name -> what it says."""

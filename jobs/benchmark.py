@@ -31,6 +31,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "audio a second against the plain path",
     ),
     "serve": ("jobs.benchmarks.serve:ServeBenchmark:serve", "the service under load, batched, single and overloaded"),
+    "cluster": (
+        "jobs.benchmarks.cluster:ClusterBenchmark:cluster",
+        "the driver's messages; synthesis by two workers",
+    ),
     "corpus": ("jobs.benchmarks.corpus:CorpusBenchmark:corpus", "decoding to Parquet against a plain loop"),
 }
 """Verb -> (`module:class of its flags:function` that takes an instance and returns the exit code, a line of help)."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from resp_agent.curriculum.beacon import read_beacons
+from resp_agent.logs import log, structured
 
 WATCH_S = 10.0
 """Time between looks at what workers do, in phases that take minutes."""
@@ -26,7 +27,10 @@ class Console:
         return time.monotonic() - self._began
 
     def say(self, text: str) -> None:
-        """A line with the elapsed time before it."""
+        """A line with the elapsed time before it, or an event where those are asked for; see `logs`."""
+        if structured():
+            log("said", text=text.strip(), elapsed_s=round(self.elapsed_s, 1))
+            return
         minutes, seconds = divmod(int(self.elapsed_s), 60)
         print(f"[{minutes:2d}:{seconds:02d}] {text}", file=sys.stdout, flush=True)
 
@@ -53,6 +57,10 @@ class Console:
 
     def round(self, entry: dict, rounds: int, spent: int, budget: int, reason: str = "") -> None:
         """The line of a journal entry, with why its cells were chosen where that is known."""
+        if structured():
+            told = {name: entry[name] for name in ("valid_macro_f1", "reward", "requests", "shards", "seconds")}
+            log("round", round=entry["round"], rounds=rounds, clips=spent, budget=budget, reason=reason, **told)
+            return
         cells = Counter()
         for request in entry["requests"]:
             cells[f"{request['label']} / {request['style']}"] += request["count"]

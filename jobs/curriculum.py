@@ -13,6 +13,8 @@ from jobs.rounds import Rounds
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.judge import Judge
 from resp_agent.curriculum.policies import NONE, Transition, make_policy
+from resp_agent.errors import CorruptCheckpoint
+from resp_agent.logs import being_about
 from resp_agent.randomness import stream
 from resp_agent.storage import shown
 
@@ -32,7 +34,7 @@ def curriculum(job: CurriculumJob) -> dict:
         return run.summary()
 
     console.say(f"run directory {shown(run.path.resolve())}")
-    with make_environment(job) as env:
+    with being_about(run=run.path.resolve().name), make_environment(job) as env:
         lab, synthesis = env.unwrapped.lab, job.policy != NONE
         run.hold_to_corpus(lab.corpus.fingerprint)
         rounds = Rounds(run, console, settings)
@@ -43,7 +45,7 @@ def curriculum(job: CurriculumJob) -> dict:
         how = settings.curriculum
         policy = make_policy(job.policy, lab.labels, lab.styles, how.requests_per_round, how.hardness_levels)
         if rounds.journal:
-            observation, info = env.reset(options={"restore": rounds.journal[-1]["state"]})
+            observation, info = go_on(env, rounds)
             policy.load_state_dict(rounds.journal[-1]["policy_state"])
         else:
             observation, info = env.reset(seed=settings.seed, options={"synthesis": synthesis})
@@ -57,6 +59,24 @@ def curriculum(job: CurriculumJob) -> dict:
 
         judge = Judge(settings, lab.corpus, Folders.of(job.folder, job.first).features)
         return finish(job, rounds, lab, judge)
+
+
+def go_on(env: gymnasium.Env, rounds: Rounds) -> tuple[dict, dict]:
+    """Restores the last round whose checkpoint is whole; later ones are taken back. Returns (observation, info).
+
+    Raises:
+        CorruptCheckpoint: not even the first-trained one is.
+    """
+    while True:
+        state = rounds.journal[-1]["state"]
+        try:
+            env.unwrapped.lab.check(state["lab"])
+            break
+        except CorruptCheckpoint as problem:
+            if len(rounds.journal) == 1:
+                raise
+            rounds.take_back(problem)
+    return env.reset(options={"restore": state})
 
 
 def make_environment(job: CurriculumJob) -> gymnasium.Env:

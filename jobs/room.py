@@ -18,9 +18,11 @@ def placed(plan: Plan, missing: list[str]) -> Iterator[str]:
         return
     groups = [(place.diagnoser_workers, place.diagnoser_cpus, place.diagnoser_gpus, "rank", "of the diagnoser")]
     if plan.synthesis:
-        groups.append((place.generators, place.generator_cpus, place.generator_gpus, "generator worker", ""))
+        groups.append((most_generators(plan), place.generator_cpus, place.generator_gpus, "generator worker", ""))
     for count, cpu, gpu, noun, of in groups:
-        yield wrapped(f"{' '.join(filter(None, (count_of(count, noun), of)))}: {cpu:g} CPU and {gpu:g} GPU each")
+        idle = place.generators - count if noun == "generator worker" else 0
+        more = f"; a round has {count_of(count, 'request')}, so {idle} more would have no work" if idle else ""
+        yield wrapped(f"{' '.join(filter(None, (count_of(count, noun), of)))}: {cpu:g} CPU and {gpu:g} GPU each{more}")
     needed = reserved(plan)
     address = os.environ.get("RAY_ADDRESS", "")
     if address in OWN:
@@ -40,22 +42,33 @@ def placed(plan: Plan, missing: list[str]) -> Iterator[str]:
         f"{total:g} {kind}" + (f" ({used:g} in use)" if used else "") for kind, (used, total) in there.items()
     )
     yield wrapped(f"reserved in all: {told}; {where} has {had}")
+    least = reserved(plan, 1)
     for kind, amount in needed.items():
         total = there.get(kind, (0.0, 0.0))[1]
-        if amount > total:
+        if least[kind] > total:
             missing.append(
-                f"{amount:g} {kind} are reserved and {where} has {total:g}: the run would stop after "
+                f"{least[kind]:g} {kind} are reserved and {where} has {total:g}: the run would stop after "
                 f"{place.placement_timeout_s:g} s; lower the reservations or the number of workers, or use --lab local"
             )
+        elif amount > total:
+            each = place.generator_cpus if kind == "CPU" else place.generator_gpus
+            fit = 1 + int((total - least[kind]) / each + 1e-9)
+            yield wrapped(f"for want of {kind}, {fit} of the generator workers would be at work until {where} has more")
 
 
-def reserved(plan: Plan) -> dict[str, float]:
-    """What the workers on Ray reserve in all, by kind."""
+def reserved(plan: Plan, generators: int | None = None) -> dict[str, float]:
+    """What the workers on Ray reserve in all, by kind; with so many generator workers, where that is given."""
     place, makes = plan.job.place, plan.synthesis
+    makes *= most_generators(plan) if generators is None else generators
     return {
-        "CPU": place.diagnoser_workers * place.diagnoser_cpus + makes * place.generators * place.generator_cpus,
-        "GPU": place.diagnoser_workers * place.diagnoser_gpus + makes * place.generators * place.generator_gpus,
+        "CPU": place.diagnoser_workers * place.diagnoser_cpus + makes * place.generator_cpus,
+        "GPU": place.diagnoser_workers * place.diagnoser_gpus + makes * place.generator_gpus,
     }
+
+
+def most_generators(plan: Plan) -> int:
+    """Generator workers that a run would use: more than there are requests in a round would have nothing to do."""
+    return min(plan.job.place.generators, plan.settings.curriculum.requests_per_round)
 
 
 def cores() -> int:

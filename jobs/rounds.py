@@ -72,6 +72,13 @@ class Rounds:
         reason = short_reason(entry, assessment.labels, assessment.styles)
         self.console.round(entry, curriculum.rounds, self.clips, curriculum.budget, reason)
 
+    def take_back(self, why: Exception) -> None:
+        """Undoes the last round, as what it left cannot be used; it is done again from the one before."""
+        entry = self.journal.pop()
+        self.assessments.pop()
+        self.run.take_back()
+        self.console.say(f"{why}: round {entry['round']} is done again")
+
     def close(self) -> None:
         """Ends the event file."""
         self._board.close()
@@ -94,5 +101,7 @@ class Rounds:
             self._board.add_scalar("train/loss", sum(entry["losses"]) / len(entry["losses"]), number)
         for label, f1 in zip(assessment.labels, assessment.by_label["f1"], strict=True):
             self._board.add_scalar(f"valid/f1/{label}", f1, number)
+        for phase, seconds in entry["seconds"].items():
+            self._board.add_scalar(f"seconds/{phase}", seconds, number)
         self._board.flush()
         publish(self.run.path / BOARD)

@@ -12,9 +12,10 @@ from resp_agent.curriculum.request import Receipt, Request, Shard
 from resp_agent.diagnoser.learner import Checkpoint, Lesson
 from resp_agent.errors import UserError
 from resp_agent.generator.refresh import Refresh, weakness_of
+from resp_agent.logs import being_about, log
 from resp_agent.settings import Settings
 from resp_agent.storage import children, remove
-from resp_agent.training.checkpoints import PROGRESS, digests, read_progress
+from resp_agent.training.checkpoints import PROGRESS, digests, read_progress, verify
 from resp_agent.training.engine import AVERAGED
 
 
@@ -111,8 +112,9 @@ class EpisodeLab:
         ]
         shards = []
         if requests:
-            self._refresh_if_due()
-            shards = self._studio.synthesize(requests, self._at, self._generator)
+            with being_about(round=self._round + 1):
+                self._refresh_if_due()
+                shards = self._studio.synthesize(requests, self._at, self._generator)
         self._shards += shards
         return Receipt(tuple(shards))
 
@@ -121,7 +123,9 @@ class EpisodeLab:
         folder = self._folders.checkpoints / f"round-{self._round:03d}"
         shards = tuple(str(self._folders.workspace / shard.path) for shard in self._shards)
         lesson = Lesson(self._seed, self._round, self._at, shards, str(folder))
-        self._at, self._assessment = self._school.learn(lesson)
+        with being_about(round=self._round):
+            self._at, self._assessment = self._school.learn(lesson)
+            log("learned", valid_macro_f1=self._assessment.macro_f1, checkpoint=folder.name)
         # Two are kept: a round counts only once it is journalled, and until then the one before must stand.
         remove(folder.with_name(f"round-{self._round - 2:03d}"), PROGRESS)
         return self._assessment
@@ -134,6 +138,17 @@ class EpisodeLab:
             "checkpoint": self._named(self._at),
         }
         return state | ({"generator": self._named(self._generator)} if self._generator else {})
+
+    def check(self, state: dict) -> None:
+        """Looks whether the weights that a saved state names are what was written.
+
+        Raises:
+            CorruptCheckpoint: they are not.
+        """
+        for name in ("checkpoint", "generator"):
+            if name in state:
+                found = self._found(state[name])
+                verify(Path(found.folder), found.digests)
 
     def restore(self, state: dict) -> Assessment:
         self._seed, self._round = state["seed"], state["round"]
@@ -176,6 +191,8 @@ class EpisodeLab:
         for path in children(self._folders.synthetic):
             if path not in kept:
                 remove(path)
+        # The one before stays, to go back to if this one turns out to be damaged.
+        whole = {self._folders.checkpoints / f"round-{number:03d}" for number in (self._round - 1, self._round)}
         for path in children(self._folders.checkpoints):
-            if path.name.startswith("round-") and path != Path(self._at.folder):
+            if path.name.startswith("round-") and path not in whole:
                 remove(path, PROGRESS)

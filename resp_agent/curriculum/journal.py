@@ -16,7 +16,7 @@ import yaml
 from resp_agent.curriculum.assessment import Assessment
 from resp_agent.durable import sync, write_atomic
 from resp_agent.errors import UserError
-from resp_agent.storage import children, fetch, is_mirror, shown
+from resp_agent.storage import children, fetch, is_mirror, remove, shown
 
 SETTINGS, JOURNAL, ASSESSMENTS, SUMMARY = "settings.yaml", "journal.jsonl", "assessments.parquet", "summary.json"
 
@@ -124,6 +124,15 @@ class RunDirectory:
             handle.flush()
             os.fsync(handle.fileno())
         sync(self.path)
+
+    def take_back(self) -> None:
+        """Removes the last whole line: that round never happened, and is to be done again."""
+        if is_mirror(self.path):
+            remove(max((self.path / LINES).glob("round-*.json")))
+            return
+        path = self.path / JOURNAL
+        lines = path.read_bytes().split(b"\n")[:-1]
+        write_atomic(path, b"".join(line + b"\n" for line in lines[:-1]))
 
     def assessments(self, rounds: int) -> list[Assessment]:
         """The assessments of the first `rounds` journalled rounds."""

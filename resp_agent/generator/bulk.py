@@ -21,6 +21,7 @@ from resp_agent.durable import write_atomic
 from resp_agent.errors import RunFailed
 from resp_agent.generator.export import Export, clip_file, export_shard
 from resp_agent.generator.synthesizer import SHARDS, make_generator, write_clips
+from resp_agent.logs import being_about
 from resp_agent.settings import Settings, from_plain, to_plain
 from resp_agent.storage import fetch, is_mirror, shown, stored
 from resp_agent.threads import set_threads
@@ -149,7 +150,7 @@ class Maker:
             request = Request(**json.loads(fetch(Path(part)).read_text()))
         except FileNotFoundError:
             raise RunFailed(f"{part} is not there on every node: give --out on storage that all share") from None
-        with told_when_full(self._out):
+        with told_when_full(self._out), being_about(run=self._out.name):
             self._beacon.at("synthesizing", part=int(Path(part).stem), ready_s=self._ready_s)
             shard = write_clips(self._generator, request, self._out)
             export_shard(self._out / shard.path, self._out, self._export)

@@ -26,6 +26,7 @@ from resp_agent.generator.planner import PlannerBatch
 from resp_agent.generator.style import denormalise, drafted, log_content
 from resp_agent.generator.training import FINAL, Models, load_generator, load_parts
 from resp_agent.generator.vocoding import make_vocoder
+from resp_agent.logs import log
 from resp_agent.plugins import imported, is_own
 from resp_agent.randomness import stream
 from resp_agent.settings import Settings
@@ -309,7 +310,10 @@ def write_clips(generator: Generator, request: Request, workspace: Path) -> Shar
     if clips is None:
         clips = generator.synthesize(request)
         _write(clips, path)
-    return Shard(name.as_posix(), wanted, sum(clip.duration_s for clip in clips), time.monotonic() - began)
+    shard = Shard(name.as_posix(), wanted, sum(clip.duration_s for clip in clips), time.monotonic() - began)
+    told = {field: getattr(request, field) for field in ("label", "style", "count", "seed")}
+    log("clips made", request=name.stem, **told, cost_s=round(shard.cost_s, 3))
+    return shard
 
 
 def _read(path: Path, wanted: tuple[str, ...]) -> list[Recording] | None:

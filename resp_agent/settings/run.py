@@ -101,7 +101,7 @@ class Placement:
     lab: Literal["ray", "local"] = "ray"
     """`ray`: actors on a cluster or a local Ray that starts by itself; `local`: all in this process."""
     generators: int = 2
-    """Generator workers."""
+    """Generator workers, at most: as many as find a place, and no more than a round has requests."""
     diagnoser_workers: int = 1
     """Ranks of the diagnoser's gang."""
     generator_cpus: float = 0.5
@@ -113,7 +113,8 @@ class Placement:
     diagnoser_gpus: float = 0.0
     """GPUs reserved for a rank of the diagnoser."""
     placement_timeout_s: float = 120.0
-    """A run whose actors cannot be placed within this says which resource is short, and stops."""
+    """A run without a place for one generator worker and all ranks of the diagnoser within this says which resource is
+    short, and stops."""
 
     def __post_init__(self):
         refuse(

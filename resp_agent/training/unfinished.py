@@ -1,11 +1,15 @@
 """The last checkpoint of a training that is not over, beside the folder that it will end in."""
 
+import logging
 from pathlib import Path
 
+from resp_agent.errors import CorruptCheckpoint
+from resp_agent.logs import log
 from resp_agent.storage import is_mirror, remove
 from resp_agent.training.checkpoints import PROGRESS, digests, read_progress, verify, write_whole
 from resp_agent.training.engine import Engine
 
+logger = logging.getLogger(__name__)
 _SAVED = "saved"
 """In the progress of a checkpoint on a store: how many there were."""
 
@@ -26,10 +30,8 @@ class Unfinished:
     def resume(self, **expected) -> dict | None:
         """Puts the engine where a killed training left it and gives what `save` was told; None: there is nothing.
 
-        What was saved with other values for the names of `expected` is of another training, and is left alone.
-
-        Raises:
-            CorruptCheckpoint: a file is not what was written.
+        What was saved with other values for the names of `expected` is of another training, and is left alone. What is
+        not what was written is as good as nothing, and says so: from the beginning a training comes to the same.
         """
         found = [(read_progress(folder), folder) for folder in self._folders]
         own = [
@@ -40,7 +42,13 @@ class Unfinished:
         if not own:
             return None
         progress, folder = max(own, key=lambda one: one[0].get(_SAVED, 0))
-        verify(folder, digests(folder))
+        try:
+            verify(folder, digests(folder))
+        except CorruptCheckpoint as problem:
+            log("checkpoint damaged", folder=folder, reason=problem)
+            if self._engine.rank == 0:
+                logger.warning("%s: training begins anew", problem)
+            return None
         self._engine.load(folder)
         self._saved = progress.get(_SAVED, 0)
         return progress

@@ -26,7 +26,7 @@ class Rank:
     def join(self, settings, corpus, folders, rank, world, address):
         self.rank, self.world, self.folder = rank, world, corpus
 
-    def call(self, method, task):
+    def call(self, method, task, about=None):
         attempt = len(list(self.folder.glob(f"{self.rank}-*")))
         (self.folder / f"{self.rank}-{attempt}").touch()
         if attempt >= task["times"]:

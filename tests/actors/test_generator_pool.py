@@ -30,7 +30,7 @@ def train(settings, corpus, folder, progress):
         raise UserError("no second patient: add one")
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote(max_restarts=0, max_task_retries=0)
 class Worker:
     """Makes a request in as many tenths of a second as it has clips; dies the first time that it sees seed 13."""
 
@@ -44,7 +44,7 @@ class Worker:
             os._exit(1)
         return Checkpoint(f"refreshed after {refresh.round}", {})
 
-    def make(self, requests, diagnoser=None, generator=None):
+    def make(self, requests, diagnoser=None, generator=None, about=None):
         if not requests and (self.corpus / "broken").exists():
             raise RunFailed("the weights are not what was written")
         made = []

@@ -34,6 +34,11 @@ def said(capsys, *flags: str, code: int = 0) -> str:
     return capsys.readouterr().out
 
 
+def words(told: str) -> str:
+    """A text without its line breaks."""
+    return " ".join(told.split())
+
+
 def phases(*flags: str) -> dict[str, float | None]:
     plan = plan_of(parse(list(flags)))
     return {phase.name: phase.seconds for phase in phases_of(plan, known_runs(plan))}
@@ -127,9 +132,16 @@ def test_raw_sources_would_be_built_and_missing_ones_are_refused(tmp_path, capsy
 
 def test_reservations_that_do_not_fit_are_missing(capsys):
     told = said(capsys, "--generators", "4", "--diagnoser-gpus", "1", code=1)
-    assert "missing: 2.5 CPU are reserved and this machine has 2" in told
+    assert "for want of CPU, 3 of the generator workers would be at work until this machine has more" in words(told)
     assert "missing: 1 GPU are reserved and this machine has 0" in told
     assert "4 generator workers" in told
+    told = said(capsys, "--diagnoser-cpus", "1.8", code=1)
+    assert "missing: 2.3 CPU are reserved and this machine has 2" in words(told)
+    told = said(capsys, "--generators", "100", "--generator-cpus", "0.1")
+    assert (
+        "8 generator workers: 0.1 CPU and 0 GPU each; a round has 8 requests, so 92 more would have no work"
+        in words(told)
+    )
     local = said(capsys, "--generators", "4", "--diagnoser-gpus", "1", "--lab", "local")
     assert "all in this process, on 1 thread" in local
 
@@ -138,7 +150,7 @@ def test_a_cluster_is_asked_for_what_it_has(capsys, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     monkeypatch.setattr("jobs.room.reach", lambda address: (f"RAY_ADDRESS={address}: reached", None))
     monkeypatch.setattr("jobs.room.resources", lambda address: {"CPU": (3.0, 64.0), "GPU": (0.0, 4.0)})
-    told = said(capsys, "--generators", "16", "--diagnoser-gpus", "1")
+    told = said(capsys, "--generators", "16", "--diagnoser-gpus", "1", "--curriculum.requests-per-round", "16")
     assert "RAY_ADDRESS=head:6379: reached" in told
     assert "reserved in all: 8.5 CPU, 1 GPU; the cluster has 64 CPU (3 in use), 4 GPU" in told
     monkeypatch.setattr("jobs.room.resources", lambda address: None)

@@ -229,7 +229,11 @@ def test_a_cluster_that_does_not_answer(address, said, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "code", "parts"),
     [
-        (["--generator-cpus", "64"], FAILED, ["generator workers", "128 CPU are needed", "--generator-cpus"]),
+        (
+            ["--generator-cpus", "64"],
+            FAILED,
+            ["a generator worker found no place", "64 CPU are needed", "--generator-cpus"],
+        ),
         (["--diagnoser-cpus", "64"], FAILED, ["diagnoser workers", "64 CPU are needed", "--diagnoser-cpus"]),
         (["--generator.flow.training.learning-rate", "1e30"], FAILED, ["the loss became nan", "lower the rate"]),
         (["--diagnoser.training.learning-rate", "1e30"], FAILED, ["the loss became nan", "lower the rate"]),

@@ -1,8 +1,5 @@
-"""The checkpoint of a training that is not over: found by whoever goes on, refused if changed, gone at the end."""
+"""The checkpoint of a training that is not over: found by whoever goes on, passed over if damaged, gone at the end."""
 
-import pytest
-
-from resp_agent.errors import CorruptCheckpoint
 from resp_agent.settings import TrainingSettings
 from resp_agent.training.fit import fit
 from resp_agent.training.unfinished import Unfinished
@@ -23,9 +20,18 @@ def test_goes_on_from_what_was_saved_and_leaves_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_changed_checkpoint_is_refused(tmp_path):
-    unfinished = Unfinished(engine(TrainingSettings(batch=16)), tmp_path / "model")
-    unfinished.save({"step": 1})
-    (unfinished.folder / "averaged.safetensors").write_bytes(b"other")
-    with pytest.raises(CorruptCheckpoint, match="is not what was written"):
-        unfinished.resume()
+def test_a_damaged_checkpoint_is_told_and_training_begins_anew(tmp_path, caplog):
+    trained = engine(TrainingSettings(batch=16))
+    unfinished = Unfinished(trained, tmp_path / "model")
+    whole = fit(trained, Rule(), 0, 2, lambda step: 1e-2)
+    unfinished.save({"step": 2})
+    stored = unfinished.folder / "averaged.safetensors"
+    stored.write_bytes(stored.read_bytes()[:-1])
+    again = engine(TrainingSettings(batch=16))
+    unfinished = Unfinished(again, tmp_path / "model")
+    assert unfinished.resume() is None
+    assert "averaged.safetensors is not what was written" in caplog.text
+    assert "training begins anew" in caplog.text
+    assert fit(again, Rule(), 0, 2, lambda step: 1e-2) == whole
+    unfinished.save({"step": 2})
+    assert unfinished.resume() == {"step": 2}

@@ -120,6 +120,20 @@ def test_a_run_whose_store_goes_away_says_so_and_goes_on_when_it_is_back(undistu
     assert results(local(f"{s3}/run")) == undisturbed
 
 
+@pytest.mark.slow
+def test_a_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before(undisturbed, s3, another_machine, capsys):
+    assert main([*FLAGS, "--out", f"{s3}/run"]) == 0
+    remote.delete(f"{s3}/run/summary.json")
+    weights = fetch(local(f"{s3}/run/checkpoints/round-003/averaged.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    remote.upload(weights, f"{s3}/run/checkpoints/round-003/averaged.safetensors")
+    another_machine()
+    assert main(["--resume", f"{s3}/run", "--lab", "local"]) == 0
+    said = capsys.readouterr().out
+    assert "round 3 is done again" in said
+    assert results(local(f"{s3}/run")) == undisturbed
+
+
 def test_first_trainings_on_a_store_serve_runs_elsewhere(s3, another_machine, tmp_path, capsys):
     flags = ("--preset", "smoke", "--lab", "local", "--curriculum.rounds", "1", "--budget", "4")
     flags += ("--first", f"{s3}/first", "--policy", "none")

@@ -96,7 +96,7 @@ def serve_run(run: Path) -> Served:
     folders = Folders.of(run, stored.get("first"))
     corpus = _corpus(settings, folders)
     if journal:
-        state = journal[-1]["state"]
+        state = journal[-1]["state"]["lab"]
         diagnoser = found_in(run, state["checkpoint"]["folder"])
         told = f"after round {journal[-1]['round']} of the run {run.name}"
     else:
@@ -123,7 +123,7 @@ def serve_generator(trained: Path) -> Studio:
     stored = _stored(run)
     settings, journal = from_plain(stored["settings"]), RunDirectory(run).fetched().rounds()
     folders = Folders.of(run, stored.get("first"))
-    refreshed = journal[-1]["state"].get("generator") if journal else None
+    refreshed = journal[-1]["state"]["lab"].get("generator") if journal else None
     studio = _studio(run, settings, folders, resolve_corpus(settings, folders.corpus(settings)), refreshed)
     if studio is None:
         raise UserError(f"{trained} holds no trained generator: give what `train generator` printed, or a run's folder")

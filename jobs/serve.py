@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -26,6 +27,7 @@ TOKEN = "RESP_AGENT_TOKEN"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST = "first-{preset}"
 """Folder below the runs for models that are trained because there are none."""
+POLL_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ class _Stopped(BaseException):
 
 
 def run(job: ServeJob) -> int:
-    """Serves until SIGTERM or Ctrl-C, then drains; exit code 0.
+    """Serves until SIGTERM or Ctrl-C, then drains; exit code 0. On SIGHUP what is found then takes the place of what
+    was served, without losing a request.
 
     Raises:
         UserError: something given cannot be used.
@@ -102,7 +105,7 @@ def run(job: ServeJob) -> int:
     """
     console = Console()
     # A second signal finds the service stopping already.
-    told = threading.Event()
+    told, again = threading.Event(), []
 
     def stop(*_) -> None:
         if not told.is_set():
@@ -111,6 +114,8 @@ def run(job: ServeJob) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    # A list, since the handler may interrupt whatever holds a lock.
+    signal.signal(signal.SIGHUP, lambda *_: again.append(True))
     try:
         served = found(job, console)
         port = _free(job.host, job.port)
@@ -123,7 +128,11 @@ def run(job: ServeJob) -> int:
             at = f"[{job.host}]" if ":" in job.host else job.host
             console.say(f"serving {served.trained[:-1]}")
             console.say(f"listening on http://{at}:{port}/")
-            threading.Event().wait()
+            while True:
+                again.clear()
+                while not again:
+                    time.sleep(POLL_S)
+                _replace(service, job, console)
         finally:
             told.set()
             console.say("stopping: requests that have begun are finished")
@@ -131,6 +140,18 @@ def run(job: ServeJob) -> int:
     except _Stopped:
         console.say("stopped")
     return 0
+
+
+def _replace(service, job: ServeJob, console: Console) -> None:
+    """Serves what is there now; what cannot be served leaves the service as it is."""
+    console.say("told to look again at what there is to serve")
+    try:
+        served = found(job, console)
+        service.deploy(served)
+    except (UserError, RunFailed) as problem:
+        console.say(f"it stays as it is: {problem}")
+    else:
+        console.say(f"serving {served.trained[:-1]}")
 
 
 def found(job: ServeJob, console: Console) -> Served:

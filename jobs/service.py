@@ -1,4 +1,4 @@
-"""The application on a Ray: started, drained and taken down."""
+"""The application on a Ray: started, replaced while it answers, drained and taken down."""
 
 import os
 import signal
@@ -42,10 +42,18 @@ class Service:
             proxy_location="EveryNode" if os.environ.get("RAY_ADDRESS", "") not in OWN else "HeadOnly",
             http_options={"host": job.host, "port": self._port},
         )
-        token = os.environ.get(TOKEN)
+        self.deploy(self._served)
+
+    def deploy(self, served: Served) -> None:
+        """Serves it in place of what was served before, replica by replica, without losing a request.
+
+        Raises:
+            RunFailed: its models do not answer.
+        """
+        job, token = self._job, os.environ.get(TOKEN)
         shared = {name: getattr(job, name) for name in Settings.model_fields if hasattr(job, name)}
         hosts = LOOPBACK if not token else ()
-        application = build(self._served, job.limits, Settings(**shared), token_digest(token), hosts, job.origins)
+        application = build(served, job.limits, Settings(**shared), token_digest(token), hosts, job.origins)
         try:
             self._handle = serve.run(application, name=NAME, route_prefix="/")
         except (RuntimeError, RayServeException, RayError) as problem:

@@ -10,18 +10,17 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict
 from ray import serve
-from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.serve import Application
-from ray.serve.exceptions import BackPressureError, RayServeException
 from ray.serve.handle import DeploymentHandle
 from starlette.middleware.cors import CORSMiddleware
 
-from actors.serving.backend import Busy
 from actors.serving.batches import Batches
-from actors.serving.diagnoser import BATCH, DiagnoserReplica
-from actors.serving.generator import QUEUED, Asked, GeneratorReplica
+from actors.serving.diagnoser import DiagnoserReplica
+from actors.serving.generator import QUEUED, GeneratorReplica
+from actors.serving.intake import Intake
 from actors.serving.limits import Limits
 from actors.serving.metrics import Metrics
+from actors.serving.replicas import BATCH, Replicas
 from actors.serving.routes import build as build_routes
 from actors.serving.runs import RunFolder
 from actors.serving.safety import Safety, token_digest
@@ -32,7 +31,8 @@ from resp_agent.errors import UserError
 TOKEN = "RESP_AGENT_TOKEN"
 """Environment variable of the bearer token."""
 NAME = "resp-agent"
-READY_S = 10.0
+BATCHES = 1
+"""Of diagnoses at one replica: while the model works on one, the next is on its way."""
 DRAIN_POLL_S = 0.05
 
 
@@ -53,8 +53,6 @@ class Settings(BaseModel):
     most_generators: int = 2
     batch: int = BATCH
     """Recordings that are diagnosed together, at most."""
-    diagnoser_queue: int = 32
-    """Requests that wait for a diagnoser; more are answered by 503."""
     generator_queue: int = 8
     drain_s: float = 30.0
     """Seconds in which requests that have begun are finished when the service stops."""
@@ -126,9 +124,9 @@ def build(
         how.diagnoser_gpus,
         how.diagnosers,
         how.most_diagnosers,
-        2 * max(how.batch, BATCH),
-        how.diagnoser_queue,
-    ).bind(served, limits, how.batch)
+        BATCHES,
+        limits.at_once,
+    ).bind(served)
     generator = None
     if served.studio:
         generator = deployed(
@@ -140,62 +138,11 @@ def build(
             QUEUED,
             how.generator_queue,
         ).bind(served.studio, served.real)
-    # One ingress: it counts rates and holds batches. It only passes on what the others work on.
+    # One ingress: it counts rates, holds batches and gathers diagnoses. Uploads are decoded in processes beside it.
     held = limits.at_once + 256
     ingress = deployed(Ingress, how.ingress_cpus, 0, 1, 1, held, held)
-    return ingress.bind(diagnoser, generator, served.runs, limits, digest, hosts, origins)
-
-
-class Replicas:
-    """Implements `Backend` on the deployments."""
-
-    def __init__(self, diagnoser: DeploymentHandle, generator: DeploymentHandle | None, answer_s: float):
-        self._diagnoser, self._generator, self._answer_s = diagnoser, generator, answer_s
-        self._described: dict | None = None
-        self.can_synthesize = generator is not None
-
-    async def diagnose(self, data: bytes, said: Said, explain: bool) -> dict:
-        return await self._ask(self._diagnoser.diagnose, data, said, explain)
-
-    async def decode(self, data: bytes) -> dict:
-        return await self._ask(self._diagnoser.decode, data)
-
-    async def synthesize(self, asked: Asked, coding: str) -> dict:
-        return await self._ask(self._generator.synthesize, asked, coding)
-
-    async def recording(self, label: str, style: str | None) -> dict:
-        if self._generator is None:
-            return {"reason": "this service has no generator, and no recordings with it"}
-        return await self._ask(self._generator.recording, label, style)
-
-    async def describe(self) -> dict:
-        if self._described is None:
-            described = await self._ask(self._diagnoser.describe)
-            if self._generator:
-                described |= await self._ask(self._generator.describe)
-            self._described = described
-        return self._described
-
-    async def ready(self) -> bool:
-        try:
-            async with asyncio.timeout(READY_S):
-                return await self._diagnoser.ready.remote()
-        except (TimeoutError, RayError, RayServeException):
-            return False
-
-    async def _ask(self, method, *arguments) -> dict:
-        try:
-            async with asyncio.timeout(self._answer_s):
-                return await method.remote(*arguments)
-        except BackPressureError:
-            raise Busy("the service is busy: try again soon") from None
-        except TimeoutError:
-            raise Busy(f"no answer within {self._answer_s:g} s: try again later", retry_after_s=5) from None
-        except RayTaskError:
-            # The replica lives: it failed at this request, and would again.
-            raise
-        except (RayActorError, RayServeException):
-            raise Busy("what worked on this request was lost: send it again") from None
+    gathered = how.batch, BATCHES * max(how.diagnosers, how.most_diagnosers)
+    return ingress.bind(diagnoser, generator, gathered, served.runs, limits, digest, hosts, origins)
 
 
 class Ingress:
@@ -205,6 +152,7 @@ class Ingress:
         self,
         diagnoser: DeploymentHandle,
         generator: DeploymentHandle | None,
+        gathered: tuple[int, int],
         runs: str | None,
         limits: Limits,
         digest: str | None,
@@ -212,7 +160,7 @@ class Ingress:
         origins: tuple[str, ...],
     ):
         self._limits, self._origins = limits, origins
-        backend = Replicas(diagnoser, generator, limits.answer_s)
+        backend = Replicas(diagnoser, generator, Intake(limits.seconds), limits.answer_s, *gathered)
         self._batches = Batches(lambda data: backend.diagnose(data, Said(), False))
         metrics = Metrics()
         routes = build_routes(backend, self._batches, limits, metrics, RunFolder(runs), digest is not None)

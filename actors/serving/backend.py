@@ -20,10 +20,10 @@ class Backend(Protocol):
     can_synthesize: bool
 
     async def diagnose(self, data: bytes, said: Said, explain: bool) -> dict:
-        """See `DiagnoserReplica.diagnose`."""
+        """The fields of `schema.Diagnosis` but for the request's id."""
 
     async def decode(self, data: bytes) -> dict:
-        """See `DiagnoserReplica.decode`."""
+        """An upload as `flac` (16 kHz, mono)."""
 
     async def synthesize(self, asked: Asked, coding: str) -> dict:
         """See `GeneratorReplica.synthesize`."""

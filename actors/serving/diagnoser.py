@@ -1,18 +1,16 @@
-"""Replicas of the diagnoser: uploads are decoded beside each other and diagnosed together."""
+"""Replicas of the diagnoser: what an ingress has gathered is diagnosed together."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from ray import serve
 
-from actors.serving.intake import Intake
-from actors.serving.limits import Limits
 from actors.serving.said import Said
 from actors.serving.served import Served
-from resp_agent.audio.header import Unreadable
 from resp_agent.audio.intake import Taken
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ, decode_flac
@@ -23,47 +21,36 @@ from resp_agent.threads import set_threads
 from resp_agent.training.checkpoints import digests
 from resp_agent.training.engine import AVERAGED
 
-BATCH = 16
-"""Recordings that are diagnosed together, at most."""
-BATCH_WAIT_S = 0.01
-"""Time that a recording waits for others."""
 PROBE_S, PROBE_TOLERANCE = 1.0, 1e-3
 QUIET_DB, CLIPPED_SHARE, LOW_RATE_HZ = -55.0, 0.001, 4_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a diagnosis is asked for: a decoded recording, and what was said of its patient."""
+
+    taken: Taken
+    said: Said
+    explain: bool = True
+    """Whether to say where in audio and text the diagnosis comes from."""
 
 
 class DiagnoserReplica:
     """Holds a diagnoser. Nothing that it is sent outlives the answer."""
 
-    def __init__(self, served: Served, limits: Limits, batch: int = BATCH):
+    def __init__(self, served: Served):
         self._diagnoser = Diagnoser(Path(served.diagnoser))
         set_threads(self._diagnoser.settings.threads)
         self._served = served
         self._fingerprint = digests(Path(served.diagnoser))[AVERAGED][:16]
-        self._intake = Intake(limits.seconds)
         # One thread, so that the model does one thing at a time and the event loop is free meanwhile.
         self._worker = ThreadPoolExecutor(1, "diagnoser")
-        self._batched.set_max_batch_size(batch)
         self._probe = self._probed()
 
-    async def diagnose(self, data: bytes, said: Said, explain: bool) -> dict:
-        """The fields of `schema.Diagnosis` but for the request's id; `{"reason": sentence}` where there is none."""
-        try:
-            taken = await asyncio.to_thread(self._intake.take, data)
-        except Unreadable as problem:
-            return {"reason": f"the recording cannot be used: {problem.reason}"}
-        heard = self._heard(taken, said, explain)
-        try:
-            self._diagnoser.refuse(heard.text)
-        except UserError:
-            return {"reason": "this diagnoser reads text alone: say something of the patient"}
-        return self._answer(taken, said, heard, await self._batched(heard))
-
-    async def decode(self, data: bytes) -> dict:
-        """An upload as `flac` (16 kHz, mono), or `{"reason": sentence}`."""
-        try:
-            return {"flac": (await asyncio.to_thread(self._intake.take, data)).flac}
-        except Unreadable as problem:
-            return {"reason": f"the style reference cannot be used: {problem.reason}"}
+    async def diagnose(self, cases: Sequence[Case]) -> list[dict]:
+        """Of each the fields of `schema.Diagnosis` but for the request's id; `{"reason": sentence}` where there are
+        none."""
+        return await self._worked(self._together, cases)
 
     def describe(self) -> dict:
         """What the model card says of the diagnoser."""
@@ -84,8 +71,7 @@ class DiagnoserReplica:
 
     async def check_health(self) -> None:
         """Raises RuntimeError where the model does not say of a fixed sound what it said at first."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._worker, self._probed)
+        found = await self._worked(self._probed)
         if not np.allclose(found, self._probe, atol=PROBE_TOLERANCE, rtol=0):
             raise RuntimeError("the diagnoser answers a fixed sound otherwise than when it was loaded")
 
@@ -94,9 +80,8 @@ class DiagnoserReplica:
         await self.check_health()
         return True
 
-    @serve.batch(max_batch_size=BATCH, batch_wait_timeout_s=BATCH_WAIT_S)
-    async def _batched(self, heard: list[Heard]) -> list[Diagnosis]:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._diagnoser.together, heard)
+    async def _worked(self, method: Callable, *arguments):
+        return await asyncio.get_running_loop().run_in_executor(self._worker, method, *arguments)
 
     def _probed(self) -> list[float]:
         sound = 0.1 * stream("serving", "probe").standard_normal(round(PROBE_S * SAMPLE_RATE_HZ)).astype(np.float32)
@@ -104,11 +89,30 @@ class DiagnoserReplica:
         found = self._diagnoser.together([Heard("probe", sound, text, explain=False)])[0]
         return list(found.probabilities.values())
 
-    def _heard(self, taken: Taken, said: Said, explain: bool) -> Heard:
-        text = said.text(taken.id, self._diagnoser.inputs.text) if self._diagnoser.reads else None
-        return Heard(taken.id, decode_flac(taken.flac), text, explain)
+    def _together(self, cases: Sequence[Case]) -> list[dict]:
+        heard = [self._heard(case) for case in cases]
+        refused = [self._refused(one) for one in heard]
+        fit = [one for one, reason in zip(heard, refused, strict=True) if reason is None]
+        found = iter(self._diagnoser.together(fit) if fit else ())
+        return [
+            {"reason": reason} if reason else self._answer(case, one, next(found))
+            for case, one, reason in zip(cases, heard, refused, strict=True)
+        ]
 
-    def _answer(self, taken: Taken, said: Said, heard: Heard, found: Diagnosis) -> dict:
+    def _heard(self, case: Case) -> Heard:
+        taken = case.taken
+        text = case.said.text(taken.id, self._diagnoser.inputs.text) if self._diagnoser.reads else None
+        return Heard(taken.id, decode_flac(taken.flac), text, case.explain)
+
+    def _refused(self, heard: Heard) -> str | None:
+        try:
+            self._diagnoser.refuse(heard.text)
+        except UserError:
+            return "this diagnoser reads text alone: say something of the patient"
+        return None
+
+    def _answer(self, case: Case, heard: Heard, found: Diagnosis) -> dict:
+        taken = case.taken
         ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
         moments = found.attribution
         strongest = max((change for _, change in found.words), default=0.0)
@@ -129,7 +133,7 @@ class DiagnoserReplica:
                 {"word": word, "relevance": max(change, 0.0) / strongest if strongest > 0 else 0.0}
                 for word, change in found.words
             ],
-            "warnings": list(self._warnings(taken, said, heard)),
+            "warnings": list(self._warnings(taken, case.said, heard)),
             "fingerprint": self._fingerprint,
         }
 

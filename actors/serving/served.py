@@ -136,7 +136,7 @@ def latest_run(runs: Path) -> Path | None:
     for run in sorted(found, key=_moved, reverse=True):
         try:
             serve_run(run)
-        except (UserError, KeyError, TypeError, ValueError):
+        except UserError:
             continue
         return run
     return None

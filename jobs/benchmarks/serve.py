@@ -4,36 +4,30 @@ import asyncio
 import io
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import numpy as np
-import psutil
 import soundfile
 
 from jobs import serve as serve_job
+from jobs.benchmarks.serve_process import Measured, measured
 from jobs.console import Console
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.diagnoser.diagnosis import Diagnoser, Heard
 from resp_agent.durable import write_atomic
-from resp_agent.errors import RunFailed
 from resp_agent.randomness import stream
 from resp_agent.settings.checks import refuse
 from resp_agent.storage import local, shown
 
-START_S, STOP_S, WARM = 300.0, 120.0, 20
+WARM = 20
 PERCENTILES = (50, 90, 99)
 MODEL_S = 2.0
 """Seconds for which the model alone is measured, each way."""
+SUSTAINED_AT_ONCE = 8
 UPLOADS = 16
 """Different recordings that are sent, again and again."""
 
@@ -52,7 +46,9 @@ class ServeBenchmark:
     at_once: int = 16
     """How many at the same time."""
     overload: int = 10
-    """How many times as many at the same time in the last part."""
+    """How many times as many at the same time in the part that is too much."""
+    sustained: int = 2_000
+    """Diagnoses of the part in which memory is watched, 8 at the same time; 0 leaves it out."""
     batch: int = 16
     """Recordings that are diagnosed together, at most, in the parts with batching."""
     seconds: float = 4.0
@@ -64,6 +60,7 @@ class ServeBenchmark:
 
     def __post_init__(self):
         refuse(min(self.requests, self.at_once, self.overload, self.batch) < 1, "all numbers are at least 1")
+        refuse(self.sustained < 0, f"{self.sustained} diagnoses cannot be asked for: give 0 to leave them out")
 
 
 def serve(job: ServeBenchmark) -> int:
@@ -71,26 +68,31 @@ def serve(job: ServeBenchmark) -> int:
     uploads = _uploads(job.seconds)
     folder = serve_job.found(serve_job.ServeJob(run=job.run, diagnoser=job.diagnoser), Console()).diagnoser
     found = {"model": _model(Path(folder), job)}
-    with _service(job, job.batch) as (url, process):
-        before = _memory_mb(process)
-        found["batched"] = _part(url, job, uploads, job.at_once)
-        found["overload"] = _part(url, job, uploads, job.at_once * job.overload)
-        found["memory_mb"] = {"before": before, "after": _memory_mb(process)}
-    with _service(job, 1) as (url, _):
-        found["single"] = _part(url, job, uploads, job.at_once)
+    given = [("--run", job.run), ("--diagnoser", job.diagnoser)]
+    flags = [word for flag, value in given if value for word in (flag, value)]
+    with measured([*flags, "--batch", str(job.batch)]) as service:
+        found["batched"] = _part(service, job, uploads, job.requests, job.at_once)
+        found["overload"] = _part(service, job, uploads, job.requests, job.at_once * job.overload)
+        if job.sustained:
+            found["sustained"] = _sustained(service, job, uploads)
+    with measured([*flags, "--batch", "1"]) as service:
+        found["single"] = _part(service, job, uploads, job.requests, job.at_once)
     found["ratio"] = found["batched"]["answers_per_s"] / found["single"]["answers_per_s"]
     model = found["model"]
     print(
         f"the model alone: {model['batched_per_s']:.1f} recordings a second with batching, {model['single_per_s']:.1f} "
         f"one by one ({model['ratio']:.2f} times)"
     )
-    for name in ("batched", "single", "overload"):
-        print(f"{name}: {_line(found[name])}")
-    memory = found["memory_mb"]
-    print(
-        f"batching answers {found['ratio']:.2f} times as many a second; memory {memory['before']:.0f} MB at first, "
-        f"{memory['after']:.0f} MB after"
-    )
+    for name in ("batched", "single", "overload", "sustained"):
+        if name in found:
+            print(f"{name}: {_line(found[name])}")
+    print(f"batching answers {found['ratio']:.2f} times as many a second")
+    if job.sustained:
+        memory = found["sustained"]["memory_mb"]
+        print(
+            f"memory of the replicas: {memory['before']:.0f} MB after the first tenth of {job.sustained:,} requests, "
+            f"{memory['after']:.0f} MB after all ({memory['growth']:+.1%})"
+        )
     if job.json:
         write_atomic(local(job.json), (json.dumps(found, indent=2) + "\n").encode())
         print(f"wrote {shown(local(job.json).resolve())}")
@@ -128,16 +130,30 @@ def summary(statuses: list[int], latencies_s: list[float], wall_s: float) -> dic
 
 def _line(part: dict) -> str:
     latency = ", ".join(f"{q} % {value:.3f} s" for q, value in part["latency_s"].items() if value is not None)
-    return f"{part['answers_per_s']:.1f} answers a second; {latency}; statuses {part['statuses']}"
+    cpu = "" if part["cpu_ms"] is None else f", {part['cpu_ms']:.0f} ms of CPU each"
+    return f"{part['answers_per_s']:.1f} answers a second{cpu}; {latency}; statuses {part['statuses']}"
 
 
-def _part(url: str, job: ServeBenchmark, uploads: list[bytes], at_once: int) -> dict:
-    return asyncio.run(_load(url, job, uploads, at_once))
+def _part(service: Measured, job: ServeBenchmark, uploads: list[bytes], requests: int, at_once: int) -> dict:
+    asyncio.run(_load(service.url, job, uploads, WARM, 1))
+    used_s = service.cpu_s()
+    found = asyncio.run(_load(service.url, job, uploads, requests, at_once))
+    used_s = service.cpu_s() - used_s
+    answered = found["statuses"].get("200", 0)
+    return found | {"cpu_ms": 1e3 * used_s / answered if answered else None}
 
 
-async def _load(url: str, job: ServeBenchmark, uploads: list[bytes], at_once: int) -> dict:
+def _sustained(service: Measured, job: ServeBenchmark, uploads: list[bytes]) -> dict:
+    _part(service, job, uploads, max(1, job.sustained // 10), SUSTAINED_AT_ONCE)
+    before = service.memory_mb()
+    found = _part(service, job, uploads, job.sustained, SUSTAINED_AT_ONCE)
+    after = service.memory_mb()
+    return found | {"memory_mb": {"before": before, "after": after, "growth": after / before - 1}}
+
+
+async def _load(url: str, job: ServeBenchmark, uploads: list[bytes], requests: int, at_once: int) -> dict:
     """`requests` requests, `at_once` of them open at any time."""
-    statuses, latencies, waiting = [], [], iter(range(job.requests))
+    statuses, latencies, waiting = [], [], iter(range(requests))
     connector, timeout = aiohttp.TCPConnector(limit=at_once), aiohttp.ClientTimeout(total=300)
     token = os.environ.get("RESP_AGENT_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -157,50 +173,9 @@ async def _load(url: str, job: ServeBenchmark, uploads: list[bytes], at_once: in
                 statuses.append(await ask(number))
                 latencies.append(time.monotonic() - began)
 
-        for number in range(WARM):
-            await ask(number)
         began = time.monotonic()
         await asyncio.gather(*(client() for _ in range(at_once)))
         return summary(statuses, latencies, time.monotonic() - began)
-
-
-@contextmanager
-def _service(job: ServeBenchmark, batch: int):
-    """The URL and the process of a service of one diagnoser, stopped at the end."""
-    given = [("--run", job.run), ("--diagnoser", job.diagnoser)]
-    flags = [word for flag, value in given if value for word in (flag, value)]
-    # One client stands for many here.
-    flags += ["--port", "0", "--batch", str(batch), "--most-diagnosers", "1", "--rate-per-s", "1000000"]
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen([sys.executable, "-m", "jobs.serve", *flags], stdout=said, stderr=said)
-        try:
-            yield _listening(process, said), process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(STOP_S)
-
-
-def _listening(process: subprocess.Popen, said) -> str:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until and process.poll() is None:
-        said.seek(0)
-        if found := re.search(r"listening on (http\S+)/", said.read()):
-            return found.group(1)
-        time.sleep(0.2)
-    said.seek(0)
-    raise RunFailed(f"the service does not start: {' '.join(said.read().split())[-400:]}")
-
-
-def _memory_mb(process: subprocess.Popen) -> float:
-    """Memory of the replicas, which only they have."""
-    total = 0
-    for one in psutil.Process(process.pid).children(recursive=True):
-        try:
-            if "ServeReplica" in " ".join(one.cmdline()):
-                total += one.memory_full_info().uss
-        except psutil.Error:
-            continue
-    return total / 2**20
 
 
 def _uploads(seconds: float) -> list[bytes]:

@@ -105,9 +105,13 @@ def power_above(waveform: np.ndarray, audio: AudioSettings) -> np.ndarray:
     Returns:
         (A,) float32, natural log of mean power; A is 0 where the log-mel reaches half the sample rate.
     """
-    size, hop = fft_size(audio), hop_samples(audio)
+    size, hop, inner = fft_size(audio), hop_samples(audio), window_samples(audio)
     padded = np.pad(np.asarray(waveform, np.float32), (size // 2 - hop // 2, size))
     spectrum = _analyse(torch.from_numpy(padded)[None], audio, len(waveform) // hop)[0]
+    # A recording begins and ends anywhere, and frames that hear it are as loud up there as a click.
+    edge = -(-(inner - hop) // (2 * hop))
+    if spectrum.shape[1] > 2 * edge:
+        spectrum = spectrum[:, edge : spectrum.shape[1] - edge]
     power = (spectrum.real.square() + spectrum.imag.square()).mean(1)
     highest = (mel_filters(audio)[-1] @ power).clamp_min(FLOOR)
     return torch.log((filters_above(audio) @ power).clamp_min(SILENT) / highest).numpy()

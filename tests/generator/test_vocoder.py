@@ -78,6 +78,12 @@ def test_above_the_highest_band_white_noise_is_as_loud_as_in_it_and_a_filter_tel
     assert power_above(noise, replace(AUDIO, high_hz=8000)).shape == (0,)
 
 
+def test_that_a_recording_begins_and_ends_abruptly_is_not_heard_above():
+    soft = (3e-4 * stream(1, "noise").standard_normal(48_000)).astype(np.float32)
+    low = 0.5 * np.cos(2 * np.pi * 300 * np.arange(48_000) / 16_000).astype(np.float32)
+    np.testing.assert_allclose(power_above(soft + low, AUDIO), power_above(soft, AUDIO), atol=0.05)
+
+
 @pytest.mark.parametrize("level", [0.05, 0.001])
 def test_what_is_above_is_put_back(level):
     """Also where the highest band is at the floor, as in soft noise."""

@@ -8,14 +8,24 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import schemathesis
 import soundfile
+from selenium.webdriver.common.keys import Keys
 
+from jobs.console import Console
 from jobs.diagnose import main as diagnose
+from jobs.first_training import first_training
 from jobs.serve import main
+from resp_agent.settings import smoke
+from tests.actors.serving.fuzz import fuzz
 from tests.audio.waves import hostile, noise
+from tests.jobs.runs import _wait
 from tests.jobs.served import Serving
+from tests.serving.browsing import Page, open_browser
 
 TOKEN = "a token of no use elsewhere"
 NAME = "Xanthippe Quisenberry"
@@ -91,6 +101,47 @@ class TestService:
         assert service.replicas("DiagnoserReplica") == before
         assert ask(service, wav("after")).status_code == 200
 
+    def test_drawn_requests_are_answered_as_described_and_no_worker_is_lost(self, service):
+        before = service.replicas("")
+        description = schemathesis.openapi.from_url(f"{service.client.base_url}/openapi.json")
+        found = fuzz(description, 8, headers={"authorization": f"Bearer {TOKEN}"})
+        assert found["POST /v1/synthesize", False]
+        assert service.replicas("") == before
+
+    @pytest.mark.browser
+    def test_in_a_browser_a_real_recording_is_diagnosed_and_clips_are_made_and_played(self, service, shared, tmp_path):
+        pictures = Path(os.environ.get("PAGE_PICTURES", tmp_path))
+        pictures.mkdir(parents=True, exist_ok=True)
+        recording = sorted((shared / "corpora/sprsound").rglob("*.wav"))[0]
+        driver = open_browser()
+        try:
+            page = Page(driver, f"{str(service.client.base_url).rstrip('/')}/", pictures)
+            page.media()
+            driver.get(page.address)
+            page.until(lambda: page.find("#token-dialog").is_displayed())
+            page.find("#token").send_keys(TOKEN + Keys.ENTER)
+            page.until(lambda: page.js("return document.querySelectorAll('#label option').length"))
+            page.find("#file").send_keys(str(recording))
+            page.js("document.querySelector('#diagnose details').open = true")
+            page.find("#symptoms").send_keys("cough; fever")
+            page.find("#diagnose-form [type=submit]").click()
+            page.until_text("#diagnosis", "calibrated")
+            told = ask(service, recording.read_bytes(), symptoms="cough; fever").json()
+            assert f"{told['label']} {100 * told['confidence']:.1f} %" in " ".join(page.text(".probabilities").split())
+            page.check("service-diagnosis")
+
+            page.js("location.hash = '#synthesize'")
+            page.until(lambda: page.find("#synthesize-form").is_displayed())
+            page.find("#synthesize-form [type=submit]").click()
+            page.until(lambda: page.js("return document.querySelectorAll('#clips audio').length"))
+            page.js("return document.querySelector('#clips audio').play()")
+            page.until(lambda: page.js("return document.querySelector('#clips audio').currentTime") > 0.2)
+            page.check("service-clips")
+            # Before the token was given, what asked without it was refused.
+            assert all("401" in line for line in page.console())
+        finally:
+            driver.quit()
+
     @pytest.mark.parametrize("length", [True, False])
     def test_one_byte_too_many_is_refused_while_the_rest_is_not_sent(self, service, length):
         most = service.client.get("/v1/model").json()["limits"]["upload_bytes"]
@@ -153,6 +204,29 @@ class TestService:
         assert statuses.count(200) > 4
         assert statuses.count(503) <= 4
         assert ask(service, wav(0)).status_code == 200
+
+    def test_a_new_model_takes_the_place_of_the_old_one_without_losing_a_request(self, service):
+        over, statuses = threading.Event(), []
+        before = service.client.get("/v1/model").json()
+        first_training(service.said.parent / "runs" / "later", replace(smoke(), seed=1), Console())
+
+        def keep_asking(number: int) -> None:
+            while not over.is_set():
+                statuses.append(ask(service, wav(number), explain="false").status_code)
+
+        with ThreadPoolExecutor(4) as pool:
+            asking = [pool.submit(keep_asking, number) for number in range(4)]
+            try:
+                service.process.send_signal(signal.SIGHUP)
+                assert _wait(lambda: "serving Trained" in service.text.partition("told to look again")[2], 120)
+            finally:
+                over.set()
+            for one in asking:
+                one.result(timeout=60)
+        assert set(statuses) == {200}
+        after = service.client.get("/v1/model").json()
+        assert after["fingerprint"] != before["fingerprint"]
+        assert "later" in after["trained"]
 
     def test_told_to_stop_it_finishes_what_has_begun_and_leaves_no_process(self, service):
         with ThreadPoolExecutor(1) as pool:

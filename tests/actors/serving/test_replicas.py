@@ -13,7 +13,8 @@ import soundfile
 
 from actors.serving.diagnoser import DiagnoserReplica
 from actors.serving.generator import Asked, GeneratorReplica
-from actors.serving.limits import Limits
+from actors.serving.intake import Intake
+from actors.serving.replicas import Replicas
 from actors.serving.said import Said, parts
 from actors.serving.served import find_served
 from resp_agent.corpus.dataset import Corpus
@@ -41,9 +42,35 @@ def served(first):
     return find_served(run=str(first))
 
 
+class Handle:
+    """A replica as if it were in a process of its own; notes how many diagnoses it is asked for together."""
+
+    def __init__(self, replica):
+        self.replica, self.together = replica, []
+
+    def __getattr__(self, name):
+        async def asked(*arguments):
+            if name == "diagnose":
+                self.together.append(len(arguments[0]))
+            return await getattr(self.replica, name)(*arguments)
+
+        return SimpleNamespace(remote=asked)
+
+
 @pytest.fixture(scope="module")
-def diagnoser(served):
-    return DiagnoserReplica(served, Limits())
+def handle(served):
+    return Handle(DiagnoserReplica(served))
+
+
+@pytest.fixture(scope="module")
+def diagnoser(handle):
+    intake = Intake(60.0)
+    yield Replicas(handle, None, intake, 60.0)
+    intake.close()
+    waiting = asyncio.all_tasks(LOOP)
+    for task in waiting:
+        task.cancel()
+    LOOP.run_until_complete(asyncio.gather(*waiting, return_exceptions=True))
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +96,14 @@ def upload(duration_s: float = 1.0, name: str = "upload", **how) -> bytes:
     return buffer.getvalue()
 
 
-def test_alone_or_together_the_numbers_are_those_of_diagnose(served, diagnoser, recordings):
+def test_alone_or_together_the_numbers_are_those_of_diagnose(served, handle, diagnoser, recordings):
     alone = Diagnoser(Path(served.diagnoser))
     files = [encode_flac(one.waveform) for one in recordings]
+    handle.together.clear()
     batched = together(*(diagnoser.diagnose(data, NOTHING, False) for data in files))
+    # The first one is on its way while the others are decoded.
+    assert sum(handle.together) == 6
+    assert len(handle.together) < 6
     singly = [together(diagnoser.diagnose(data, NOTHING, True))[0] for data in files]
     for recording, beside, single in zip(recordings, batched, singly, strict=True):
         expected = alone(recording.id, recording.waveform).probabilities
@@ -144,7 +175,7 @@ def test_a_recording_beyond_the_limit_of_seconds_is_refused(diagnoser):
 
 
 def test_a_diagnoser_that_answers_otherwise_than_at_first_is_not_healthy(served):
-    replica = DiagnoserReplica(served, Limits())
+    replica = DiagnoserReplica(served)
     together(replica.check_health())
     replica._diagnoser.temperature *= 2
     with pytest.raises(RuntimeError, match="fixed sound"):
@@ -214,8 +245,8 @@ def test_simulated_recordings_may_be_heard_and_real_ones_only_where_that_is_said
     assert generator.recording("asthma", None)["kind"] == "real"
 
 
-def test_both_describe_what_they_are(served, diagnoser, generator):
-    told = diagnoser.describe()
+def test_both_describe_what_they_are(handle, generator):
+    told = handle.replica.describe()
     assert told["training_data"]["recordings"] == sum(told["training_data"]["styles"].values()) == 36
     assert told["training_data"]["labels"]["asthma"] == 6
     assert "simulated" in told["trained"]

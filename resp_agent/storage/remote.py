@@ -204,11 +204,11 @@ def _reason(said: str) -> str:
     """What a store said, without what only its keepers understand."""
     for start in ("Details: ", "error message was: ", "last message of ", "google::cloud::Status("):
         if start in said:
-            said = said.rpartition(start)[2]
+            said = said.partition(start)[2]
             break
     for end in (" (Request ID", " error_info="):
         said = said.partition(end)[0]
-    return " ".join(said.split()).rstrip(" .")[-160:]
+    return " ".join(said.split()).rstrip(" .")[:160]
 
 
 def _at(scheme: str) -> str:

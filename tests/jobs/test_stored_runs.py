@@ -4,15 +4,19 @@ import json
 import os
 import shutil
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
+from actors.serving.served import find_served
 from jobs.runs import main as runs
 from jobs.veto import main as veto
 from resp_agent.curriculum.judge import Judge
 from resp_agent.curriculum.local import LocalStudio
 from resp_agent.diagnoser.learner import Learner
+from resp_agent.diagnoser.stored import load_diagnoser
 from resp_agent.storage import fetch, local, remote
+from resp_agent.training.checkpoints import read_progress
 from tests.jobs.quick import main
 from tests.jobs.runs import Place, Run, results
 
@@ -63,6 +67,10 @@ def test_a_run_killed_and_gone_on_with_on_other_machines_ends_the_same(undisturb
     }
     assert not [name for name in held if "partial" in name or "unfinished" in name]
     assert runs(["list", f"{s3}/one", "--json", f"{s3}/list.json"]) == 0
+    served = find_served(f"{s3}/one", None, None, None, False)
+    assert served.trained.endswith("after round 3 of the run one.")
+    assert load_diagnoser(Path(served.diagnoser))[2] > 0
+    assert read_progress(Path(served.studio.refreshed["folder"]))
     clip = summary["clip_ids"][0]
     assert veto([f"{s3}/one", "--clips", clip, "--reason", "somebody speaks"]) == 0
     another_machine()

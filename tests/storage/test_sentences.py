@@ -43,7 +43,8 @@ from resp_agent.storage.remote import _sentence
             "gs://clinic/x",
             "google::cloud::Status(UNAVAILABLE: Retry policy exhausted, with a last message of Could not create a "
             "OAuth2 access token to authenticate the request. The underlying error message was: PerformWork() - CURL "
-            "error [6]=Could not resolve hostname error_info={reason=, domain=, metadata={}})",
+            "error [6]=Could not resolve hostname error_info={reason=, domain=, metadata={gcloud-cpp.retry.original-"
+            "message=Could not create a OAuth2 access token. The underlying error message was: no}})",
             RunFailed,
             ("fails (PerformWork() - CURL error [6]=Could not resolve hostname)", "check the network"),
         ),

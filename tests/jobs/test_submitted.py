@@ -52,8 +52,7 @@ STAGES: list[dict[str, str]] = [
         "veto": "{place}/run --clips {clip} --reason noise",
         "runs list": "{place}",
         "corpus stats": "{place}/corpus",
-        "benchmark attention": "--tokens 256 2048 --switch 64 128 --heads 2 --width 8 --repeats 1 "
-        "--json {place}/attention.json",
+        "benchmark cluster": "--workers 20 --answers 40 --clips 0 --json {place}/cluster.json",
         "doctor": "",
     },
 ]

@@ -1,8 +1,9 @@
 """Workers that come and go: each item is done by whichever is free, and again by another one if that is lost."""
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -17,13 +18,26 @@ LOSSES = 20
 POLL_S = 1.0
 PAUSE_S = 60.0
 """Longest time between a loss and the next attempt, while one worker after the other is lost without a result."""
+MOMENT_S = 1.0
 LOST = (RayActorError, NodeDiedError, ObjectLostError, OutOfMemoryError)
 """What says that a worker, or what it gave, is gone."""
-
 SEE = "see their logs, or reserve more for each; what is done is kept"
 
 Call = Callable[[ActorHandle, Any], ray.ObjectRef]
 """Starts an item on a worker. Items can be done twice: what they leave is named by its content."""
+
+
+@dataclass
+class _Losses:
+    """Losses without a result between them. Those of one moment count once: a node takes all of its workers along."""
+
+    count: int = 0
+    _last_s: float = -MOMENT_S
+
+    def add(self) -> None:
+        now = time.monotonic()
+        if now - self._last_s >= MOMENT_S:
+            self.count, self._last_s = self.count + 1, now
 
 
 class Pool:
@@ -37,7 +51,7 @@ class Pool:
         self._placing: dict[ray.ObjectRef, int] = {}
         self._loading: dict[ray.ObjectRef, int] = {}
         self._idle: deque[int] = deque()
-        self._fruitless = 0
+        self._fruitless = _Losses()
         self._not_before = 0.0
         self.lost = 0
         """Workers that were lost so far."""
@@ -58,7 +72,7 @@ class Pool:
         while not self._idle:
             self._grow()
             self._hear(POLL_S, {})
-            if self._fruitless >= LOSSES:
+            if self._fruitless.count >= LOSSES:
                 raise RunFailed(f"{LOSSES} workers were lost one after the other before they could work: {SEE}")
             if self.placed:
                 deadline = time.monotonic() + timeout_s
@@ -74,7 +88,7 @@ class Pool:
             RunFailed: no worker has a place for `timeout_s`, or an item lost one worker after the other.
             ray.exceptions.RayTaskError: an item failed.
         """
-        waiting, busy, losses = deque(range(len(items))), {}, [0] * len(items)
+        waiting, busy, losses = deque(range(len(items))), {}, defaultdict(_Losses)
         try:
             while waiting or busy:
                 self.open(timeout_s, short) if not (busy or self._idle) else self._grow()
@@ -88,12 +102,16 @@ class Pool:
                     except LOST:
                         self._lose(worker, item=index)
                         waiting.appendleft(index)
-                        losses[index] += 1
-                        if losses[index] == LOSSES:
+                        losses[index].add()
+                        if losses[index].count >= LOSSES:
                             raise RunFailed(f"{LOSSES} workers were lost over the same request: {SEE}") from None
                         continue
+                    except RayTaskError:
+                        # The item is at fault.
+                        self._idle.append(worker)
+                        raise
                     self._idle.append(worker)
-                    self._fruitless = 0
+                    self._fruitless = _Losses()
                     yield index, result
         finally:
             # What is still being done after a failure has no taker: its worker is of no use until it is over.
@@ -153,9 +171,10 @@ class Pool:
 
     def _lose(self, number: int, **over: int) -> None:
         self.lost += 1
-        # A node that is gone takes several along; a worker that cannot live is not started again and again.
-        self._fruitless += 1
-        self._not_before = time.monotonic() + (0 if self._fruitless < 3 else min(PAUSE_S, 2.0**self._fruitless / 8))
+        self._fruitless.add()
+        # A worker that cannot live is not started again and again without a pause.
+        many = self._fruitless.count
+        self._not_before = time.monotonic() + (0 if many < 3 else min(PAUSE_S, 2.0**many / 8))
         self._end(number)
         log("worker lost", worker=number, workers=self.placed, wanted=self.most, **over)
 

@@ -95,10 +95,15 @@ class Head:
         )  # fmt: skip
 
     def submit(self, *words: str, options: tuple[str, ...] = (), **how) -> subprocess.CompletedProcess:
-        """`ray job submit` as the README has it, of `python -m jobs.<words>`; returns when the job has ended."""
+        """`ray job submit` as the README has it, of `python -m jobs.<words>`; returns when the job has ended.
+
+        Variables of the job's own may come before, as in `RESP_AGENT_LOG=json`.
+        """
         environment = ("--runtime-env", "cluster/runtime_env.yaml", "--working-dir", ".")
-        module, *flags = words
-        return self.ray("job", "submit", *environment, *options, "--", "python", "-m", f"jobs.{module}", *flags, **how)
+        variables = [word for word in words[:1] if "=" in word]
+        module, *flags = words[len(variables) :]
+        entrypoint = ["env", *variables] * bool(variables) + ["python", "-m", f"jobs.{module}", *flags]
+        return self.ray("job", "submit", *environment, *options, "--", *entrypoint, **how)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -6,6 +6,7 @@ import time
 import psutil
 import pytest
 import ray
+from ray.exceptions import RayTaskError
 
 from actors.pool import LOSSES, Pool
 from resp_agent.errors import RunFailed
@@ -19,15 +20,14 @@ ITEM_S = 0.25
 class Worker:
     """Takes `ITEM_S` for an item, and says who it is."""
 
-    def __init__(self, dies=False):
-        self.dies = dies
-
     def load(self):
         return os.getpid()
 
     def do(self, item):
-        if self.dies or item == "deadly":
+        if item == "deadly":
             os._exit(1)
+        if item == "wrong":
+            raise ValueError(item)
         time.sleep(ITEM_S)
         return item, os.getpid()
 
@@ -45,8 +45,8 @@ def short():
     return "there is no room"
 
 
-def pool_of(most, **how) -> Pool:
-    return Pool(lambda number: Worker.remote(**how), lambda worker: worker.load.remote(), most)
+def pool_of(most) -> Pool:
+    return Pool(lambda number: Worker.remote(), lambda worker: worker.load.remote(), most)
 
 
 def done(pool: Pool, items: list, **how) -> tuple[list, set[int], float]:
@@ -104,6 +104,15 @@ def test_one_that_dies_while_it_waits_is_replaced(nodes):
     assert results == [1]
     assert other != pid
     assert not psutil.pid_exists(pid)
+    pool.close()
+
+
+def test_a_worker_is_not_to_blame_for_an_item_that_fails(nodes):
+    pool = pool_of(1)
+    _, (pid,), _ = done(pool, [0])
+    with pytest.raises(RayTaskError, match="wrong"):
+        done(pool, [1, "wrong"])
+    assert done(pool, [2])[:2] == ([2], {pid})
     pool.close()
 
 

@@ -52,8 +52,7 @@ STAGES: list[dict[str, str]] = [
         "veto": "{place}/run --clips {clip} --reason noise",
         "runs list": "{place}",
         "corpus stats": "{place}/corpus",
-        "benchmark attention": "--tokens 256 2048 --switch 64 128 --heads 2 --width 8 --repeats 1 "
-        "--json {place}/attention.json",
+        "benchmark cluster": "--workers 20 --answers 40 --clips 0 --json {place}/cluster.json",
         "doctor": "",
     },
 ]
@@ -160,3 +159,21 @@ def test_a_job_that_was_stopped_or_lost_its_head_is_submitted_again_and_ends_the
     refused = head.submit(*command)
     assert refused.returncode != 0
     assert f"go on with it by --resume {run}" in refused.stdout
+
+
+def test_a_submitted_job_and_its_workers_tell_in_lines_of_json(head, submitted, place):
+    flags = (*SMOKE, *SHORT, "--first", str(place / "first"), "--generator", "style-transfer", "--generators", "1")
+    ended = head.submit("RESP_AGENT_LOG=json", "curriculum", *flags, "--out", str(place / "told"))
+    assert ended.returncode == 0, ended.stdout
+    told = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
+    assert [line["round"] for line in told if line["event"] == "round"] == [0, 1, 2, 3]
+    made = [
+        json.loads(line)
+        for path in (head.folder / "session_latest" / "logs").glob("worker-*.out")
+        for line in path.read_text().splitlines()
+        if '"event": "clips made"' in line
+    ]
+    assert {(line["run"], line["round"]) for line in made} == {("told", number) for number in (1, 2, 3)}
+    assert {f"{line['request']}.parquet" for line in made} == {
+        path.name for path in (place / "told/synthetic").iterdir()
+    }

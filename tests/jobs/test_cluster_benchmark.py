@@ -4,6 +4,7 @@ import json
 import socket
 
 import pytest
+import ray
 
 from jobs.benchmark import main
 from jobs.benchmarks.traffic import tcp_bytes
@@ -21,9 +22,16 @@ def test_traffic_is_what_went_over_connections():
             assert tcp_bytes() - before == 6_000
 
 
+@pytest.fixture
+def own_ray():
+    """The job's Ray, which ends with its process, ends with the test."""
+    yield
+    ray.shutdown()
+
+
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_clip_costs_the_driver_less_than_two_kilobytes_however_many_workers_there_are(tmp_path, capsys):
+def test_a_clip_costs_the_driver_less_than_two_kilobytes_however_many_workers_there_are(own_ray, tmp_path, capsys):
     flags = ("--workers", "200", "--answers", "400", "--per-request", "1", "--clips", "6", "--repeats", "1")
     flags = (*flags, "--preset", "smoke", "--generator", "style-transfer", "--json", str(tmp_path / "found.json"))
     assert main(["cluster", *flags]) == 0

@@ -80,8 +80,8 @@ def find_served(
     else:
         served = serve_run(local(run))
     studio = serve_generator(local(generator)) if generator else served.studio
-    shown = str(local(runs).resolve()) if runs else served.runs
-    return replace(served, studio=studio, runs=shown, real=real)
+    beside = str(local(runs).resolve()) if runs else served.runs
+    return replace(served, studio=studio, runs=beside, real=real)
 
 
 def serve_run(run: Path) -> Served:
@@ -136,7 +136,8 @@ def latest_run(runs: Path) -> Path | None:
     for run in sorted(found, key=_moved, reverse=True):
         try:
             serve_run(run)
-        except UserError:
+        except (UserError, KeyError, TypeError, ValueError):
+            # Of another version, or torn.
             continue
         return run
     return None

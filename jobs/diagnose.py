@@ -1,6 +1,5 @@
 """Diagnoses recordings: a probability for every label, and where in the audio the diagnosis comes from."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import tyro
 
 from jobs.exits import FAILED, run_job
 from jobs.submitted import refuse_relative
+from jobs.written import written
 from resp_agent.audio.header import Unreadable
 from resp_agent.audio.sandbox import Sandbox
 from resp_agent.corpus.schema import decode_flac
@@ -70,8 +70,7 @@ def run(job: DiagnoseJob) -> int:
                 _draw(local(job.out) / f"{_unused(Path(file).stem, names)}.png", file, waveform, diagnosis)
     if job.json:
         data = {"model": shown(folder.resolve()), "text": job.text, "files": found}
-        write_atomic(local(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-        print(f"wrote {shown(local(job.json).resolve())}")
+        print(written(job.json, data))
     return FAILED if failed else 0
 
 

@@ -1,6 +1,5 @@
 """Says where in a recording a phrase is heard."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import tyro
 
 from jobs.exits import run_job
 from jobs.submitted import refuse_relative
+from jobs.written import written
 from resp_agent.audio.header import Unreadable
 from resp_agent.audio.sandbox import Sandbox
 from resp_agent.corpus.schema import decode_flac
@@ -75,8 +75,7 @@ def ground(job: GroundJob) -> Relevance:
             "seconds": relevance.seconds.round(4).tolist(),
             "relevance": relevance.values.tolist(),
         }
-        write_atomic(local(job.json), (json.dumps(data, indent=2, ensure_ascii=False) + "\n").encode())
-        print(f"wrote {shown(local(job.json).resolve())}")
+        print(written(job.json, data))
     if job.out:
         # Imported when needed: drawing costs a second.
         from resp_agent.report.grounding_figures import grounding_figure

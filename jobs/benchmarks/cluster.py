@@ -1,6 +1,5 @@
 """What synthesis on a cluster asks of its driver, and how it scales: message sizes, messages a second, two workers."""
 
-import json
 import os
 import statistics
 import tempfile
@@ -19,10 +18,10 @@ from actors.pool import Pool
 from jobs.benchmarks.traffic import tcp_bytes
 from jobs.console import Console
 from jobs.submitted import refuse_relative
+from jobs.written import written
 from resp_agent.corpus.resolve import resolve_corpus
 from resp_agent.curriculum.folders import Folders
 from resp_agent.curriculum.request import Request, Shard
-from resp_agent.durable import write_atomic
 from resp_agent.generator.synthesizer import SHARDS
 from resp_agent.randomness import digest, seed_of
 from resp_agent.settings import Placement, Settings
@@ -103,8 +102,7 @@ def cluster(job: ClusterBenchmark) -> int:
             f"{os.cpu_count()} cores"
         )
     if job.json:
-        write_atomic(Path(job.json), (json.dumps(found, indent=2) + "\n").encode())
-        print(f"wrote {Path(job.json).resolve()}")
+        print(written(job.json, found))
     return 0
 
 

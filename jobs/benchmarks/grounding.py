@@ -1,6 +1,5 @@
 """The pointing game on a corpus with marked events: is the moment that a phrase points at an event?"""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,7 @@ from jobs.console import Console
 from jobs.options import Flat
 from jobs.submitted import refuse_relative
 from jobs.train_grounding import check_places, learn, prepare
+from jobs.written import written
 from resp_agent.corpus.dataset import Corpus
 from resp_agent.corpus.resolve import resolve_corpus
 from resp_agent.curriculum.beacon import Beacon
@@ -26,7 +26,7 @@ from resp_agent.report.terminal import text_table, wrapped
 from resp_agent.settings import Settings
 from resp_agent.settings.checks import refuse
 from resp_agent.settings.grounding import GroundingSettings
-from resp_agent.storage import local, shown
+from resp_agent.storage import local
 from resp_agent.training.checkpoints import read_progress
 
 DRAWN = ("crackles", "wheezes")
@@ -93,8 +93,7 @@ def grounding(job: GroundingBenchmark) -> int:
     seconds["figures"] = console.elapsed_s - sum(seconds.values())
     console.say(f"{len(drawn)} figures in {(job.folder / 'figures').resolve()}")
     if job.json:
-        write_atomic(local(job.json), (json.dumps(_plain(job, corpus, scores, seconds), indent=2) + "\n").encode())
-        console.say(f"wrote {shown(local(job.json).resolve())}")
+        console.say(written(job.json, _plain(job, corpus, scores, seconds)))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import os
 import time
 from collections import Counter
@@ -16,12 +15,11 @@ import soundfile
 from jobs import serve as serve_job
 from jobs.benchmarks.serve_process import Measured, measured
 from jobs.console import Console
+from jobs.written import written
 from resp_agent.corpus.schema import SAMPLE_RATE_HZ
 from resp_agent.diagnoser.diagnosis import Diagnoser, Heard
-from resp_agent.durable import write_atomic
 from resp_agent.randomness import stream
 from resp_agent.settings.checks import refuse
-from resp_agent.storage import local, shown
 
 WARM = 20
 PERCENTILES = (50, 90, 99)
@@ -94,8 +92,7 @@ def serve(job: ServeBenchmark) -> int:
             f"{memory['after']:.0f} MB after all ({memory['growth']:+.1%})"
         )
     if job.json:
-        write_atomic(local(job.json), (json.dumps(found, indent=2) + "\n").encode())
-        print(f"wrote {shown(local(job.json).resolve())}")
+        print(written(job.json, found))
     return 0
 
 
